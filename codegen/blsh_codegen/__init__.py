@@ -1,0 +1,1 @@
+"""Turn a BLSH model file into fixed-point C and prove the C equal to the integer reference."""

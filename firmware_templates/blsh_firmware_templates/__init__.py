@@ -1,0 +1,1 @@
+"""The C runtime, its ports and the templates of the generated data files."""

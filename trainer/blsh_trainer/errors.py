@@ -1,0 +1,14 @@
+"""The one error type that a user sees."""
+
+from __future__ import annotations
+
+import click
+
+
+class BlshError(click.ClickException):
+    """A mistake in the input, reported as one line; commands exit with code 2.
+
+    The message names the file or option, says what is wrong and what to do next.
+    """
+
+    exit_code = 2
