@@ -1,0 +1,207 @@
+"""Lossless compression of the dictionary's masks, with random access.
+
+Mask levels are taken in chunks of as many consecutive bins as fit a byte, and each chunk is coded
+with one of two canonical Huffman codes: the one for chunks that follow a high level, or the one
+for chunks that follow a low level. Masks come in runs, so knowing how the previous chunk ended is
+worth more than any finer model that a microcontroller could afford. Every mask starts at a byte;
+an index of one 32-bit offset for eight masks and one byte for each mask's length finds it.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+UInt8Array = npt.NDArray[np.uint8]
+
+MAX_CODE_BITS = 15
+MASKS_PER_OFFSET = 8
+N_CONTEXTS = 2
+
+_LEVELS_PER_CHUNK = {1: 8, 2: 4, 3: 2, 4: 2}
+
+
+@dataclass(frozen=True)
+class HuffmanCode:
+    """A canonical Huffman code: shorter codes first, equal lengths in order of ``symbols``.
+
+    Attributes:
+        counts: ``(MAX_CODE_BITS + 1,)`` uint16, number of codes of each length in bits.
+        symbols: Chunk values, uint8, in order of code.
+    """
+
+    counts: npt.NDArray[np.uint16]
+    symbols: UInt8Array
+
+
+@dataclass(frozen=True)
+class CompressedMasks:
+    """The masks of one band.
+
+    Attributes:
+        mask_bits: Bits a level.
+        n_bins: Levels a mask.
+        codes: One Huffman code a context.
+        stream: All masks' coded chunks, most significant bit first.
+        offsets: Byte offset of every `MASKS_PER_OFFSET`-th mask.
+        lengths: ``(T,)`` length of each mask in bytes.
+    """
+
+    mask_bits: int
+    n_bins: int
+    codes: tuple[HuffmanCode, ...]
+    stream: UInt8Array
+    offsets: npt.NDArray[np.uint32]
+    lengths: npt.NDArray[np.uint16]
+
+    @property
+    def levels_per_chunk(self) -> int:
+        """Number of consecutive levels coded together."""
+        return levels_per_chunk(self.mask_bits)
+
+    @property
+    def bits_per_bin(self) -> float:
+        """Average cost of a mask level in bits, index and codes included."""
+        tables = sum(code.counts.nbytes + code.symbols.nbytes for code in self.codes)
+        total = self.stream.nbytes + self.offsets.nbytes + self.lengths.nbytes + tables
+        return 8.0 * total / (self.lengths.size * self.n_bins)
+
+
+def levels_per_chunk(mask_bits: int) -> int:
+    """Number of levels of ``mask_bits`` bits that are coded as one symbol."""
+    return _LEVELS_PER_CHUNK[mask_bits]
+
+
+def compress(masks: UInt8Array, mask_bits: int) -> CompressedMasks:
+    """Compress ``(T, n)`` uint8 mask levels."""
+    chunks = _chunks(masks, mask_bits)
+    contexts = _contexts(chunks, mask_bits)
+    n_symbols = 1 << (mask_bits * levels_per_chunk(mask_bits))
+    codes = []
+    code_bits = np.zeros((N_CONTEXTS, n_symbols), np.uint32)
+    code_lengths = np.zeros((N_CONTEXTS, n_symbols), np.int64)
+    for context in range(N_CONTEXTS):
+        frequencies = np.bincount(chunks[contexts == context], minlength=n_symbols)
+        code_lengths[context] = _limited_code_lengths(frequencies, MAX_CODE_BITS)
+        code = _canonical_code(code_lengths[context])
+        code_bits[context, code.symbols] = _code_words(code)
+        codes.append(code)
+    stream, lengths = _pack(code_bits[contexts, chunks], code_lengths[contexts, chunks])
+    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    return CompressedMasks(
+        mask_bits=mask_bits,
+        n_bins=masks.shape[1],
+        codes=tuple(codes),
+        stream=stream,
+        offsets=starts[::MASKS_PER_OFFSET].astype(np.uint32),
+        lengths=lengths.astype(np.uint16),
+    )
+
+
+def decompress(compressed: CompressedMasks, entry: int) -> UInt8Array:
+    """``(n,)`` levels of one mask, decoded exactly as the C runtime does."""
+    block = entry - entry % MASKS_PER_OFFSET
+    start = int(compressed.offsets[block // MASKS_PER_OFFSET])
+    start += int(compressed.lengths[block:entry].sum())
+    bits = np.unpackbits(compressed.stream[start : start + int(compressed.lengths[entry])])
+    per_chunk, width = compressed.levels_per_chunk, compressed.mask_bits
+    levels: list[int] = []
+    position, context = 0, 0
+    while len(levels) < compressed.n_bins:
+        code = compressed.codes[context]
+        # `offset` is how far the bits read so far lie beyond the first code of their length.
+        offset, first_symbol, length = 0, 0, 0
+        while True:
+            offset = 2 * offset + int(bits[position])
+            position += 1
+            length += 1
+            count = int(code.counts[length])
+            if offset < count:
+                break
+            offset -= count
+            first_symbol += count
+        chunk = int(code.symbols[first_symbol + offset])
+        levels += [(chunk >> (width * i)) & ((1 << width) - 1) for i in range(per_chunk)]
+        context = chunk >> (width * per_chunk - 1)
+    return np.array(levels[: compressed.n_bins], np.uint8)
+
+
+def _chunks(masks: UInt8Array, mask_bits: int) -> npt.NDArray[np.int64]:
+    """``(T, C)`` chunk values; the first bin is in the lowest bits, the last level is repeated."""
+    per_chunk = levels_per_chunk(mask_bits)
+    padding = -masks.shape[1] % per_chunk
+    levels = np.pad(masks, ((0, 0), (0, padding)), mode="edge").astype(np.int64)
+    levels = levels.reshape(masks.shape[0], -1, per_chunk)
+    chunks: npt.NDArray[np.int64] = (levels << (mask_bits * np.arange(per_chunk))).sum(axis=-1)
+    return chunks
+
+
+def _contexts(chunks: npt.NDArray[np.int64], mask_bits: int) -> npt.NDArray[np.int64]:
+    """Top bit of the previous chunk; 0 for the first."""
+    contexts = np.zeros_like(chunks)
+    contexts[:, 1:] = chunks[:, :-1] >> (mask_bits * levels_per_chunk(mask_bits) - 1)
+    return contexts
+
+
+def _limited_code_lengths(
+    frequencies: npt.NDArray[np.int64], max_bits: int
+) -> npt.NDArray[np.int64]:
+    """Optimal code lengths of at most ``max_bits``, by package-merge (Larmore, Hirschberg 1990).
+
+    Symbols of frequency 0 get length 0. A lone symbol gets length 1, and so does symbol 0 where
+    there is none, since C has no empty arrays.
+    """
+    lengths = np.zeros(frequencies.size, np.int64)
+    used = np.flatnonzero(frequencies).tolist()
+    if len(used) <= 1:
+        lengths[used or [0]] = 1
+        return lengths
+    leaves = sorted((int(frequencies[symbol]), (symbol,)) for symbol in used)
+    packages: list[tuple[int, tuple[int, ...]]] = []
+    for _ in range(max_bits):
+        merged = list(heapq.merge(leaves, packages))
+        packages = [
+            (a[0] + b[0], a[1] + b[1]) for a, b in zip(merged[::2], merged[1::2], strict=False)
+        ]
+    for _, symbols in packages[: len(used) - 1]:
+        for symbol in symbols:
+            lengths[symbol] += 1
+    return lengths
+
+
+def _canonical_code(lengths: npt.NDArray[np.int64]) -> HuffmanCode:
+    order = np.lexsort((np.arange(lengths.size), lengths))
+    return HuffmanCode(
+        counts=np.bincount(lengths[lengths > 0], minlength=MAX_CODE_BITS + 1).astype(np.uint16),
+        symbols=order[lengths[order] > 0].astype(np.uint8),
+    )
+
+
+def _code_words(code: HuffmanCode) -> npt.NDArray[np.uint32]:
+    """Code word of each of ``code.symbols``."""
+    words: list[int] = []
+    word = 0
+    for count in code.counts[1:].tolist():
+        word *= 2
+        words += range(word, word + count)
+        word += count
+    return np.array(words, np.uint32)
+
+
+def _pack(
+    words: npt.NDArray[np.uint32], lengths: npt.NDArray[np.int64]
+) -> tuple[UInt8Array, npt.NDArray[np.int64]]:
+    """Concatenate code words; every row starts at a byte. Returns the bytes and rows' lengths."""
+    rows = []
+    for row_words, row_lengths in zip(words.tolist(), lengths.tolist(), strict=True):
+        value, n_bits = 0, 0
+        for word, length in zip(row_words, row_lengths, strict=True):
+            value = value << length | word
+            n_bits += length
+        n_bytes = (n_bits + 7) // 8
+        rows.append((value << (8 * n_bytes - n_bits)).to_bytes(n_bytes, "big"))
+    row_bytes = np.array([len(row) for row in rows], np.int64)
+    return np.frombuffer(b"".join(rows), np.uint8), row_bytes

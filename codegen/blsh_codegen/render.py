@@ -1,0 +1,97 @@
+"""Tables to C text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from blsh_trainer import __version__
+from blsh_trainer.model_file import SCHEMA_VERSION
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from blsh_codegen.layout import Layout
+from blsh_codegen.masks import MASKS_PER_OFFSET
+from blsh_codegen.tables import Tables
+from blsh_codegen.targets import Target
+
+LINE_WIDTH = 100
+
+DATA_HEADERS = (
+    "blsh_config.h",
+    "blsh_window.h",
+    "blsh_twiddle.h",
+    "blsh_filterbank.h",
+    "blsh_projection.h",
+    "blsh_codes.h",
+    "blsh_masks.h",
+)
+
+
+def environment() -> Environment:
+    """The Jinja2 environment of the C and Markdown templates."""
+    env = Environment(
+        loader=PackageLoader("blsh_firmware_templates"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    env.filters["c_rows"] = c_rows
+    return env
+
+
+def c_rows(values: npt.NDArray[Any], style: str = "dec") -> str:
+    """An array's numbers as indented lines of a C initialiser.
+
+    Args:
+        values: Integers; several dimensions are flattened.
+        style: ``"dec"``, or ``"hex"`` for unsigned words.
+    """
+    flat = values.ravel().tolist()
+    if style == "hex":
+        digits = 2 * values.itemsize
+        items = [f"0x{value:0{digits}X}u" for value in flat]
+    else:
+        items = [str(value) for value in flat]
+    return "\n".join(_wrapped(items))
+
+
+def _wrapped(items: list[str]) -> Iterator[str]:
+    line = "   "
+    for item in items:
+        if len(line) + len(item) + 2 > LINE_WIDTH:
+            yield line
+            line = "   "
+        line += f" {item},"
+    yield line
+
+
+def context(tables: Tables, layout: Layout, target: Target) -> dict[str, Any]:
+    """The names that every template may use."""
+    return {
+        "tool_version": __version__,
+        "schema_version": SCHEMA_VERSION,
+        "model_sha256": tables.model_sha256,
+        "target": target,
+        "geometry": tables.geometry,
+        "n_features": tables.n_features,
+        "output_shift": tables.output_shift,
+        "masks_per_offset": MASKS_PER_OFFSET,
+        "mask_length_type": layout.mask_length_type,
+        "layout": layout,
+        "bands": layout.bands,
+        "window_q15": tables.window_q15,
+        "synthesis_q14": tables.synthesis_q14,
+        "twiddle_q15": tables.twiddle_q15,
+        "magnitude_q15": tables.magnitude_q15.astype(np.uint16),
+        "filterbank": tables.filterbank,
+    }
+
+
+def data_headers(tables: Tables, layout: Layout, target: Target) -> dict[str, str]:
+    """The generated headers by file name."""
+    env, names = environment(), context(tables, layout, target)
+    return {name: env.get_template(f"{name}.j2").render(names) for name in DATA_HEADERS}

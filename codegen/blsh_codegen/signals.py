@@ -1,0 +1,70 @@
+"""Test signals on which the C must equal the reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from blsh_trainer.model_file import Geometry
+from blsh_trainer.synthetic import synthetic_noise, synthetic_speech
+
+SEED = 2020
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A named test signal.
+
+    Attributes:
+        name: What the table of results calls it.
+        samples: int16, a whole number of hops.
+    """
+
+    name: str
+    samples: npt.NDArray[np.int16]
+
+
+def conformance_signals(geometry: Geometry, frames: int) -> tuple[Signal, ...]:
+    """Speech, noise, silence, full-scale squares, single impulses and random integers.
+
+    Args:
+        geometry: Frame, hop and rate of the model.
+        frames: Length of each signal in hops.
+    """
+    rng = np.random.default_rng(SEED)
+    n = frames * geometry.hop
+    seconds = n / geometry.rate
+    speech = synthetic_speech(rng, seconds, geometry.rate)[:n]
+    noise = synthetic_noise(rng, seconds, geometry.rate)[:n]
+    return (
+        Signal("speech", _int16(speech, 0.5)),
+        Signal("noisy speech", _int16(speech / speech.std() + noise / noise.std(), 0.3)),
+        Signal("noise", _int16(noise, 0.1)),
+        Signal("quiet noise", _int16(noise, 0.0003)),
+        Signal("silence", np.zeros(n, np.int16)),
+        Signal("full-scale square", _square(n, geometry.frame)),
+        Signal("impulses", _impulses(rng, n, geometry.frame)),
+        Signal("random integers", rng.integers(-32768, 32768, n).astype(np.int16)),
+    )
+
+
+def _int16(samples: npt.NDArray[np.floating], peak: float) -> npt.NDArray[np.int16]:
+    scaled = samples * (32767 * peak / max(float(np.abs(samples).max()), 1e-9))
+    return np.rint(scaled).astype(np.int16)
+
+
+def _square(n: int, frame: int) -> npt.NDArray[np.int16]:
+    """Square waves whose period doubles from 2 samples to a frame and on to a constant."""
+    octaves = np.array_split(np.arange(n), frame.bit_length())
+    parts = [np.where((part >> octave) & 1, -32768, 32767) for octave, part in enumerate(octaves)]
+    return np.concatenate(parts).astype(np.int16)
+
+
+def _impulses(rng: np.random.Generator, n: int, frame: int) -> npt.NDArray[np.int16]:
+    """Lone samples of every size, at every phase of the frame, far enough apart to stay alone."""
+    samples = np.zeros(n, np.int16)
+    places = np.arange(frame // 2, n, frame + 7)
+    sizes = np.concatenate([[32767, -32768, 1, -1], rng.integers(-32768, 32768, places.size)])
+    samples[places] = sizes[: places.size]
+    return samples

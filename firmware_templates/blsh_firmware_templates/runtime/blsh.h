@@ -1,0 +1,103 @@
+/*
+ * BLSH: speech denoising by boosted locality sensitive hashing, in fixed point.
+ *
+ * The denoiser takes and gives one hop of BLSH_HOP samples at a time, mono, 16-bit, at
+ * BLSH_SAMPLE_RATE Hz. What comes out is the input of BLSH_LATENCY_SAMPLES samples ago, with the
+ * noise taken out: a frame of BLSH_FRAME samples has to be seen before its first sample is ready.
+ * Silence in gives silence out, and full-scale input saturates, it never wraps.
+ *
+ * All memory is the caller's: one blsh_state_t of BLSH_STATE_BYTES for each stream. Nothing is
+ * allocated, nothing global is written, so several streams may run at once, on several cores or
+ * from several interrupt levels, each with its own state. The tables of the model are constants
+ * and stay in flash. The C equals the Python reference bit for bit on every target.
+ *
+ *     static blsh_state_t state;
+ *
+ *     blsh_init(&state);
+ *     for (;;) {
+ *         read_hop(samples);
+ *         blsh_process(&state, samples, samples);
+ *         write_hop(samples);
+ *     }
+ *
+ * SPDX-License-Identifier: MIT-0
+ */
+#ifndef BLSH_H
+#define BLSH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "blsh_config.h"
+
+#if !defined(BLSH_SCHEMA_VERSION) || BLSH_SCHEMA_VERSION != 1
+#error "blsh_config.h was exported for another version of the BLSH runtime: export the folder again, whole"
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Status codes: zero is success, errors are negative. X(name, value, text) */
+#define BLSH_STATUS_LIST(X)                                                     \
+    X(BLSH_OK, 0, "ok")                                                         \
+    X(BLSH_ERROR_NULL, -1, "a pointer is null")                                 \
+    X(BLSH_ERROR_NOT_INITIALISED, -2, "blsh_init() was not called on the state")
+
+typedef enum {
+#define BLSH_STATUS_ENUM(name, value, text) name = value,
+    BLSH_STATUS_LIST(BLSH_STATUS_ENUM)
+#undef BLSH_STATUS_ENUM
+    BLSH_STATUS_SMALLEST = -32768 /* keeps the enum's size the same as the list grows */
+} blsh_status_t;
+
+/*
+ * One stream. Its fields are the runtime's own; they are here so that the compiler knows the
+ * size. BLSH_STATE_BYTES of zeros are a valid "not initialised" state.
+ */
+typedef struct {
+    int32_t overlap[BLSH_FRAME - BLSH_HOP];           /* output under construction             */
+    int32_t frame[BLSH_FRAME];                        /* windowed frame, then its spectrum     */
+    uint32_t magic;                                   /* BLSH_STATE_MAGIC once initialised     */
+    uint32_t code[BLSH_MAX_CODE_WORDS];               /* hash code of one band                 */
+    uint32_t neighbour_index[BLSH_MAX_NEIGHBOURS];    /* nearest dictionary entries of a band  */
+    uint16_t neighbour_distance[BLSH_MAX_NEIGHBOURS]; /* and their Hamming distances in bits   */
+    int16_t history[BLSH_FRAME - BLSH_HOP];           /* input samples of earlier hops         */
+    int16_t bins[BLSH_BINS];                          /* magnitudes, then gains in Q15         */
+    int16_t features[BLSH_FEATURE_CAPACITY];          /* what is hashed                        */
+} blsh_state_t;
+
+/* BLSH_STATE_BYTES is what to reserve; a compiler that pads differently must stop here. */
+typedef char blsh_assert_state_bytes[sizeof(blsh_state_t) == BLSH_STATE_BYTES ? 1 : -1];
+
+/*
+ * Start a stream, or start it over.
+ *
+ *   state   the stream's memory
+ *
+ *   return  BLSH_OK, or BLSH_ERROR_NULL
+ */
+blsh_status_t blsh_init(blsh_state_t *state);
+
+/*
+ * Denoise one hop.
+ *
+ *   state   a stream that blsh_init() has started
+ *   input   BLSH_HOP samples
+ *   output  BLSH_HOP samples, late by BLSH_LATENCY_SAMPLES; may be the same as `input`
+ *
+ *   return  BLSH_OK, BLSH_ERROR_NULL or BLSH_ERROR_NOT_INITIALISED; on error no sample is written
+ */
+blsh_status_t blsh_process(blsh_state_t *state, const int16_t *input, int16_t *output);
+
+/* Delay from input to output in samples, apart from the hop that the caller collects. */
+uint32_t blsh_latency_samples(void);
+
+/* A status code in words; never null. */
+const char *blsh_status_text(blsh_status_t status);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,124 @@
+/*
+ * The stages of the denoiser and the tables they read. Internal: include blsh.h instead.
+ *
+ * Each stage equals one function of the project's integer reference, bit for bit. Right shifts of
+ * negative numbers are arithmetic on every supported compiler; blsh_stages.h checks it below.
+ *
+ * SPDX-License-Identifier: MIT-0
+ */
+#ifndef BLSH_STAGES_H
+#define BLSH_STAGES_H
+
+#include "blsh.h"
+
+#if (-1 >> 1) != -1
+#error "BLSH needs arithmetic right shifts of negative numbers"
+#endif
+
+#define BLSH_STATE_MAGIC 0x48534C42u /* "BLSH" in little-endian memory */
+#define BLSH_FFT_POINTS (BLSH_FRAME / 2)
+
+/* Projections of a band: hash bit l is (row l) . features + bias[l] * norm >= 0. */
+typedef struct {
+    const int16_t *rows_q15; /* n_bits rows of 2 * n_pairs weights; the last may be padding */
+    const int16_t *bias_q15; /* n_bits                                                      */
+    uint16_t n_bits;         /* L                                                           */
+    uint16_t n_pairs;        /* half the length of a row                                    */
+    uint16_t first_feature;  /* feature under the first weight                              */
+} blsh_projection_t;
+
+/* Dictionary of a band. */
+typedef struct {
+    const uint32_t *codes; /* n_entries codes of n_words words                      */
+    uint32_t n_entries;    /* T                                                     */
+    uint16_t n_words;      /* bit l of a code is bit l % 32 of word l / 32          */
+    uint16_t neighbours;   /* K, at most n_entries                                  */
+} blsh_dictionary_t;
+
+/* A canonical Huffman code: codes by length, then in the order of symbols. */
+typedef struct {
+    const uint16_t *counts; /* number of codes of each length, from 0 bits on */
+    const uint8_t *symbols;
+} blsh_huffman_t;
+
+/* Masks of a band. A symbol holds the levels of several consecutive bins, first bin lowest. */
+typedef struct {
+    blsh_huffman_t after_low;            /* code of symbols that follow a low level or none     */
+    blsh_huffman_t after_high;           /* code of symbols that follow a level with top bit    */
+    const uint8_t *stream;               /* coded masks, most significant bit first             */
+    const uint32_t *offsets;             /* start of every BLSH_MASKS_PER_OFFSET-th mask, bytes */
+    const blsh_mask_length_t *lengths;   /* bytes of each mask                                  */
+    const int16_t *gain_q15;             /* gain for each sum of K levels                       */
+    uint16_t first_bin;                  /* bins that the masks cover                           */
+    uint16_t n_bins;
+    uint8_t mask_bits;                   /* bits a level                                        */
+    uint8_t levels_per_symbol;
+    uint8_t neighbours;                  /* K                                                   */
+} blsh_mask_table_t;
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Input samples times the analysis window: `state->frame`, Q15. Takes the hop into the history. */
+void blsh_window_frame(blsh_state_t *state, const int16_t *input);
+
+/* FFT of BLSH_FRAME real samples, divided by BLSH_FRAME; packed, DC and Nyquist first. */
+void blsh_fft_forward(int32_t *frame);
+
+/* Inverse, divided by BLSH_FFT_POINTS. Sample n is left at frame[n ^ 1]. */
+void blsh_fft_inverse(int32_t *frame);
+
+/* Magnitudes of BLSH_BINS bins with a common block exponent, below 2^15. */
+void blsh_magnitudes(const int32_t *spectrum, int16_t *magnitude);
+
+/* BLSH_FEATURES features of an L2 norm below 2^15; returns the norm. */
+int16_t blsh_features(const int16_t *magnitude, int16_t *features);
+
+/* Hash code of a band. */
+void blsh_hash(unsigned band, const int16_t *features, int16_t norm, uint32_t *code);
+
+/* K nearest codes of a band's dictionary, by distance and then by index. */
+void blsh_search(unsigned band, const uint32_t *code, uint32_t *index, uint16_t *distance);
+
+/* Mean of the masks of K neighbours, into the band's part of BLSH_BINS gains. */
+void blsh_mask_gains(unsigned band, const uint32_t *index, int16_t *gain_q15);
+
+/* Packed spectrum times gains. */
+void blsh_apply_gains(int32_t *spectrum, const int16_t *gain_q15);
+
+/* Inverse FFT output times the synthesis window, overlap-added; gives one hop. */
+void blsh_overlap_add(blsh_state_t *state, int16_t *output);
+
+/*
+ * Conformance tests watch the stages from within by compiling the runtime with BLSH_ENABLE_TAP
+ * and supplying this function; otherwise the taps are nothing.
+ */
+typedef enum {
+    BLSH_STAGE_WINDOWED,  /* int32_t[BLSH_FRAME]           */
+    BLSH_STAGE_SPECTRUM,  /* int32_t[BLSH_FRAME]           */
+    BLSH_STAGE_FEATURES,  /* int16_t[BLSH_FEATURES]        */
+    BLSH_STAGE_CODE,      /* uint32_t[n_words], each band  */
+    BLSH_STAGE_INDEX,     /* uint32_t[K], each band        */
+    BLSH_STAGE_DISTANCE,  /* uint16_t[K], each band        */
+    BLSH_STAGE_GAIN,      /* int16_t[BLSH_BINS]            */
+    BLSH_STAGE_OUTPUT,    /* int16_t[BLSH_HOP]             */
+    BLSH_STAGES
+} blsh_stage_t;
+
+#ifdef BLSH_ENABLE_TAP
+void blsh_tap(blsh_stage_t stage, unsigned band, const void *data, size_t bytes);
+#define BLSH_TAP(stage, band, data, bytes) blsh_tap(stage, band, data, bytes)
+#else
+#define BLSH_TAP(stage, band, data, bytes) ((void)0)
+#endif
+
+/* Sizes of a band that taps and tests need. */
+size_t blsh_code_words(unsigned band);
+size_t blsh_neighbours(unsigned band);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
