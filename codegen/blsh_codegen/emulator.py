@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import importlib.util
 import operator
 import struct
@@ -12,6 +11,7 @@ from typing import Any
 
 from blsh_trainer.errors import BlshError
 
+from blsh_codegen.calling_convention import load_unicorn, register_numbers
 from blsh_codegen.elf_image import ElfImage, Symbol, read_elf
 from blsh_codegen.instruction_counter import InstructionCounter
 from blsh_codegen.targets import Target
@@ -53,6 +53,8 @@ class Emulator:
         target: The target it was made for.
         stack_bytes: Size of the stack that every call starts on.
         native_counter: Use the compiled instruction counter; ``None``: when it can be built.
+        check_alignment: Fail on unaligned access, which unicorn lets pass on every core though a
+            Cortex-M0+ faults on it. Slow: a Python hook on every access.
 
     Attributes:
         image: What the ELF file holds.
@@ -71,17 +73,17 @@ class Emulator:
         *,
         stack_bytes: int = 256 << 10,
         native_counter: bool | None = None,
+        check_alignment: bool = False,
     ) -> None:
         reason = emulation_unavailable_reason(target)
         if reason is not None or target.unicorn is None:
             raise EmulationUnavailableError(f"cannot emulate {target.name}: {reason}")
-        unicorn = _unicorn()
-
+        unicorn = load_unicorn()
         self.image: ElfImage = read_elf(elf_path)
         self.target = target
         self.stack_used_bytes = 0
         self.stack_peak_bytes = 0
-        self._registers = _register_numbers(target.unicorn.arch)
+        self._registers = register_numbers(target.unicorn.arch)
         modes = (getattr(unicorn, mode) for mode in target.unicorn.modes)
         arch = getattr(unicorn, target.unicorn.arch)
         self._uc = unicorn.Uc(arch, functools.reduce(operator.or_, modes))
@@ -92,6 +94,9 @@ class Emulator:
         self._map_memory()
         self.reset_memory()
         self._uc.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._note_fault)
+        if check_alignment:
+            accesses = unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE
+            self._uc.hook_add(accesses, self._note_unaligned)
         self._counter = InstructionCounter(self._uc, self.image, native=native_counter)
 
     @property
@@ -160,8 +165,7 @@ class Emulator:
             EmulationError: A fault, or a limit was reached; the message names the place.
             BlshError: No such function.
         """
-        unicorn = _unicorn()
-
+        unicorn = load_unicorn()
         function = self.symbol(name)
         entry = function.address | (1 if self.image.is_thumb else 0)
         self._enter(arguments)
@@ -177,6 +181,9 @@ class Emulator:
         finally:
             self._measure_stack()
         stopped_at = self._get("pc") & ~1
+        if self._fault:
+            place = self.image.describe(stopped_at)
+            raise EmulationError(f"{name} on {self.target.name}: {self._fault} near {place}")
         if stopped_at != _TRAP_ADDRESS:
             limit = f"{max_instructions} instructions"
             if not self._counter.budget_spent:
@@ -208,7 +215,7 @@ class Emulator:
         self.stack_peak_bytes = 0
 
     def _map_memory(self) -> None:
-        unicorn = _unicorn()
+        unicorn = load_unicorn()
         read_execute = unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC
         read_write = unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE
         flash: set[int] = set()
@@ -255,8 +262,7 @@ class Emulator:
     def _note_fault(
         self, engine: Any, access: int, address: int, size: int, value: int, _: object
     ) -> bool:
-        unicorn = _unicorn()
-
+        unicorn = load_unicorn()
         kinds = {
             unicorn.UC_MEM_READ_UNMAPPED: "read of unmapped memory",
             unicorn.UC_MEM_WRITE_UNMAPPED: "write to unmapped memory",
@@ -270,6 +276,13 @@ class Emulator:
             self._fault += f", stack of {self._stack_bytes} bytes overflowed"
         return False
 
+    def _note_unaligned(
+        self, engine: Any, access: int, address: int, size: int, value: int, _: object
+    ) -> None:
+        if address % size and not self._fault:
+            self._fault = f"unaligned access to 0x{address:08x} ({size} bytes)"
+            engine.emu_stop()
+
     def _address(self, where: int | str) -> int:
         return self.symbol(where).address if isinstance(where, str) else where
 
@@ -279,27 +292,3 @@ class Emulator:
 
 def _pages(size: int) -> int:
     return -(-size // _PAGE) * _PAGE
-
-
-def _unicorn() -> Any:
-    """The unicorn package, which carries no usable types, imported when first needed."""
-    return importlib.import_module("unicorn")
-
-
-def _register_numbers(arch: str) -> dict[str, Any]:
-    """The registers of a calling convention: AAPCS or the RISC-V integer one."""
-    if arch == "UC_ARCH_ARM":
-        constants, prefix, link = _unicorn().arm_const, "UC_ARM_REG_", "LR"
-        names = [f"R{index}" for index in range(4)]
-    else:
-        constants, prefix, link = _unicorn().riscv_const, "UC_RISCV_REG_", "RA"
-        names = [f"A{index}" for index in range(8)]
-    arguments = tuple(getattr(constants, prefix + name) for name in names)
-    return {
-        "arguments": arguments,
-        "result": arguments[0],
-        "result_high": arguments[1],
-        "sp": getattr(constants, prefix + "SP"),
-        "pc": getattr(constants, prefix + "PC"),
-        "return_address": getattr(constants, prefix + link),
-    }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +31,6 @@ _HARNESS_API = """
     int blsh_harness_step(void);
 """
 
-_RUNTIME_API = """
-    int blsh_init(void *state);
-    int blsh_process(void *state, const int16_t *input, int16_t *output);
-    uint32_t blsh_latency_samples(void);
-"""
-
 
 def runtime_sources(folder: Path) -> list[Path]:
     """The runtime's C files in an exported folder."""
@@ -54,7 +46,13 @@ def _harness_build(folder: Path, tables: Tables) -> tuple[list[Path], dict[str, 
     return sources, defines
 
 
-def _open(api: str, library: Path) -> tuple[cffi.FFI, Any]:
+def open_library(api: str, library: Path) -> tuple[cffi.FFI, Any]:
+    """Load a compiled library through cffi.
+
+    Args:
+        api: C declarations of what is used of it.
+        library: Its path.
+    """
     ffi = cffi.FFI()
     ffi.cdef(api)
     try:
@@ -83,7 +81,7 @@ class HostEngine:
         built = compile_shared(sources, [folder], work / "harness.so", defines=defines)
         self.compiler = built.compiler.name
         self.warnings = built.warnings
-        self._ffi, self._library = _open(_HARNESS_API, built.path)
+        self._ffi, self._library = open_library(_HARNESS_API, built.path)
 
     def reset(self) -> None:
         """Start a stream over."""
@@ -121,7 +119,7 @@ class EmulatedEngine:
         work: Path,
         compiler: FirmwareCompiler = "zig",
     ) -> None:
-        self.name = f"unicorn-{target.name}" + ("" if compiler == "zig" else f"-{compiler}")
+        self.name = self.engine_name(target, compiler)
         sources, defines = _harness_build(folder, tables)
         image = build_firmware(
             target,
@@ -133,6 +131,11 @@ class EmulatedEngine:
             roots=_ENTRY_POINTS,
         )
         self._emulator = Emulator(image, target)
+
+    @staticmethod
+    def engine_name(target: Target, compiler: FirmwareCompiler) -> str:
+        """Name of the engine for a target and compiler."""
+        return f"unicorn-{target.name}" + ("" if compiler == "zig" else f"-{compiler}")
 
     def reset(self) -> None:
         """Start a stream over."""
@@ -146,71 +149,3 @@ class EmulatedEngine:
             raise BlshError(f"{self.name}: blsh_process() returned {status}")
         used = int.from_bytes(self._emulator.read("blsh_harness_used", 4), "little")
         return self._emulator.read("blsh_harness_trace", used)
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What the bare runtime, without harness, costs on a target.
-
-    Attributes:
-        instructions_per_second: Executed instructions per second of audio.
-        stages: The same by stage; sums to the total.
-        runtime_code_bytes: Flash of the runtime's code.
-        stack_bytes: Most stack seen in use.
-        compiler: Cross compiler.
-    """
-
-    instructions_per_second: int
-    stages: dict[str, int]
-    runtime_code_bytes: int
-    stack_bytes: int
-    compiler: str
-
-
-STAGE_FUNCTIONS = {
-    "window and FFT": ("blsh_window_frame", "blsh_fft_forward", "complex_fft"),
-    "features": ("blsh_magnitudes", "blsh_features"),
-    "projection": ("blsh_hash",),
-    "search": ("blsh_search",),
-    "masks": ("blsh_mask_gains", "blsh_apply_gains"),
-    "inverse FFT and overlap-add": ("blsh_fft_inverse", "blsh_overlap_add"),
-}
-
-
-class Runtime:
-    """The exported runtime itself, compiled for this machine; one stream.
-
-    Args:
-        folder: The exported folder.
-        tables: The quantised model, for the geometry.
-        state_bytes: Size of a stream's state.
-        work: Folder for the library.
-    """
-
-    def __init__(self, folder: Path, tables: Tables, state_bytes: int, work: Path) -> None:
-        built = compile_shared(runtime_sources(folder), [folder], work / "blsh.so")
-        self._ffi, self._library = _open(_RUNTIME_API, built.path)
-        self._state = self._ffi.new("int64_t[]", (state_bytes + 7) // 8)
-        self._hop = tables.geometry.hop
-        self.latency_samples = int(self._library.blsh_latency_samples())
-        self.reset()
-
-    def reset(self) -> None:
-        """Start the stream over."""
-        self._library.blsh_init(self._state)
-
-    def process(self, samples: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
-        """Denoise int16 samples, a whole number of hops; late by ``latency_samples``."""
-        if samples.size % self._hop:
-            raise ValueError(f"{samples.size} samples are not a whole number of hops")
-        output = np.ascontiguousarray(samples, np.int16).copy()
-        start = self._ffi.cast("int16_t *", self._ffi.from_buffer(output))
-        for place in range(0, output.size, self._hop):
-            hop = start + place
-            self._library.blsh_process(self._state, hop, hop)
-        return output
-
-
-def host_cpu_count() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

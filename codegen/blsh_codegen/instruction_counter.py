@@ -3,7 +3,7 @@
 A hook for every instruction would slow emulation down a thousandfold. A hook for every block,
 compiled from ``block_counter.c``, hardly does: the block's first halfword gets +1, the one after
 its last gets -1, and the running sum is the execution count of every instruction. An instruction
-that is skipped inside a Thumb IT block counts as executed: it takes its cycle.
+that a Thumb IT instruction skips counts as executed: it takes a cycle all the same.
 """
 
 from __future__ import annotations
@@ -152,8 +152,8 @@ class InstructionCounter:
         """For each halfword, whether an instruction that starts there has 32 bits."""
         halfwords: npt.NDArray[np.uint16] = self._bytes.view("<u2")
         if self._image.is_thumb:
-            return np.greater_equal(halfwords, 0xE800)
-        return np.equal(halfwords & 3, 3)
+            return np.asarray(halfwords >= 0xE800)
+        return np.asarray((halfwords & 3) == 3)
 
     def _attach_native(self, engine: Any, hook: Any) -> None:
         unicorn: Any = importlib.import_module("unicorn")

@@ -51,7 +51,8 @@ def conformance_signals(geometry: Geometry, frames: int) -> tuple[Signal, ...]:
 
 def _int16(samples: npt.NDArray[np.floating], peak: float) -> npt.NDArray[np.int16]:
     scaled = samples * (32767 * peak / max(float(np.abs(samples).max()), 1e-9))
-    return np.rint(scaled).astype(np.int16)
+    rounded: npt.NDArray[np.int16] = np.rint(scaled).astype(np.int16)
+    return rounded
 
 
 def _square(n: int, frame: int) -> npt.NDArray[np.int16]:

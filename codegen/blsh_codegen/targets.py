@@ -102,14 +102,14 @@ def find_target(name: str) -> Target:
     """Look a target up by name.
 
     Args:
-        name: A target's name; case and underscores do not matter.
+        name: A target's name; case does not matter, and ``cortex_m0+`` is understood too.
 
     Raises:
         BlshError: There is no such target; the message lists the known ones.
     """
-    wanted = name.strip().lower().replace("_", "-")
+    wanted = name.strip().lower().replace("_", "-").replace("+", "plus")
     if wanted in TARGETS:
         return TARGETS[wanted]
     nearest = difflib.get_close_matches(wanted, TARGETS, n=1, cutoff=0.5)
-    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-    raise BlshError(f"unknown target {name!r}: {hint}Known targets: {', '.join(TARGETS)}")
+    hint = f", did you mean {nearest[0]!r}?" if nearest else ""
+    raise BlshError(f"unknown target {name!r}{hint} (known targets: {', '.join(TARGETS)})")

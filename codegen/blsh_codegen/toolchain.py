@@ -199,11 +199,11 @@ def build_firmware(
     runtime = template_folder() / "freestanding"
     sections = "-f" if roots else "-fno-"
     flags = [
-        *("-std=c99", optimise, "-g", "-ffreestanding", "-nostdlib", "-isystem", str(runtime)),
-        *(f"{sections}function-sections", f"{sections}data-sections"),
-        "-fomit-frame-pointer",
+        *("-std=c99", optimise, "-g", "-ffreestanding", "-fomit-frame-pointer"),
         *("-fno-unwind-tables", "-fno-asynchronous-unwind-tables"),
-        *("-Wl,--gc-sections", f"-Wl,--entry={entry}", f"-Wl,-T,{script}"),
+        *(f"{sections}function-sections", f"{sections}data-sections"),
+        *("-nostdlib", "-isystem", str(runtime), f"-Wl,-T,{script}"),
+        *("-Wl,--gc-sections", f"-Wl,--entry={entry}"),
         *(f"-Wl,-u,{symbol}" for symbol in roots),
     ]
     sources = list(sources)
@@ -213,9 +213,8 @@ def build_firmware(
         libraries = []
     else:
         command = [str(find_gcc(target)), *target.gcc_flags]
-        # blsh_mem.c must not become a call to itself; the flag changes nothing else of note, and
-        # gcc would otherwise turn the user's loops into calls of the byte-wise fallback.
-        flags += ["-fno-tree-loop-distribute-patterns", "-Wl,--build-id=none"]
+        # -fbuiltin: loops that clear or copy become calls, as in the hosted builds that ship.
+        flags += ["-fbuiltin", "-Wl,--build-id=none"]
         sources.append(runtime / "blsh_mem.c")
         libraries = ["-lgcc"]
     with tempfile.TemporaryDirectory(prefix=".blsh-", dir=_existing_parent(output)) as folder:

@@ -15,7 +15,6 @@ import hashlib
 import io
 import json
 import os
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from blsh_trainer.errors import BlshError
+from blsh_trainer.files import write_atomically
 
 SCHEMA_VERSION = 1
 MAX_MASK_BITS = 4
@@ -206,13 +206,30 @@ def _check_band(band: Band, n_features: int, where: str) -> None:
         raise BlshError(f"{where}: a mask level exceeds {band.mask_bits} bits")
 
 
-_BAND_ARRAYS = {
+_BAND_ARRAYS: dict[str, type[np.generic]] = {
     "projection": np.float32,
     "bias": np.float32,
     "beta": np.float32,
     "codes": np.uint32,
-    "masks": np.uint8,
 }
+
+
+def _packed_levels(masks: npt.NDArray[np.uint8], mask_bits: int) -> npt.NDArray[np.uint8]:
+    """``(T, n)`` levels to ``(T, ceil(n * mask_bits / 8))`` bytes, low bit of a level first."""
+    bits = (masks[:, :, None] >> np.arange(mask_bits, dtype=np.uint8)) & 1
+    return np.packbits(bits.reshape(masks.shape[0], -1), axis=1)
+
+
+def _unpacked_levels(
+    packed: npt.NDArray[np.uint8], n_bins: int, mask_bits: int
+) -> npt.NDArray[np.uint8]:
+    """Inverse of `_packed_levels`."""
+    bits = np.unpackbits(packed, axis=1, count=n_bins * mask_bits)
+    bits = bits.reshape(packed.shape[0], n_bins, mask_bits)
+    levels: npt.NDArray[np.uint8] = (bits << np.arange(mask_bits, dtype=np.uint8)).sum(
+        axis=2, dtype=np.uint8
+    )
+    return levels
 
 
 def _to_arrays(model: Model) -> dict[str, npt.NDArray[Any]]:
@@ -239,6 +256,7 @@ def _to_arrays(model: Model) -> dict[str, npt.NDArray[Any]]:
     for index, band in enumerate(model.bands):
         for name, dtype in _BAND_ARRAYS.items():
             arrays[f"band{index}_{name}"] = np.ascontiguousarray(getattr(band, name), dtype)
+        arrays[f"band{index}_masks"] = _packed_levels(band.masks, band.mask_bits)
     if model.filterbank is not None:
         arrays["filterbank"] = np.ascontiguousarray(model.filterbank, np.float32)
     return arrays
@@ -267,28 +285,16 @@ def save_model(model: Model, path: str | os.PathLike[str]) -> str:
     sha256 = _content_hash(arrays)
     arrays["sha256"] = np.frombuffer(sha256.encode(), np.uint8)
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    # Not compressed: the same model is the same bytes, whatever the version of zlib.
+    np.savez(buffer, allow_pickle=False, **arrays)
     destination = Path(path)
-    temporary: str | None = None
     try:
-        handle, temporary = tempfile.mkstemp(dir=destination.parent, prefix=f".{destination.name}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(buffer.getvalue())
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
-        Path(temporary).replace(destination)
-        temporary = None
+        write_atomically(destination, buffer.getvalue())
     except OSError as error:
         raise BlshError(
             f"{destination}: cannot write the model ({error.strerror}); "
             "choose another path with -o or free some space"
         ) from error
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
     return sha256
 
 
@@ -356,18 +362,23 @@ def _from_arrays(header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any
     )
     bands = []
     for index, entry in enumerate(header["bands"]):
-        tables = {
+        tables: dict[str, Any] = {
             name: np.asarray(arrays[f"band{index}_{name}"], dtype)
             for name, dtype in _BAND_ARRAYS.items()
         }
-        if tables["projection"].ndim != 2 or tables["codes"].ndim != 2:
+        packed = np.asarray(arrays[f"band{index}_masks"], np.uint8)
+        if not tables["projection"].ndim == tables["codes"].ndim == packed.ndim == 2:
             raise ValueError(f"band {index} has tables of the wrong rank")
+        low, high, mask_bits = (int(v) for v in (*entry["bins"], entry["mask_bits"]))
+        if packed.shape[1] != (max(high - low, 0) * mask_bits + 7) // 8:
+            raise ValueError(f"band {index} has masks of the wrong size")
         bands.append(
             Band(
-                bins=(int(entry["bins"][0]), int(entry["bins"][1])),
+                bins=(low, high),
                 feature_range=(int(entry["feature_range"][0]), int(entry["feature_range"][1])),
                 neighbours=int(entry["neighbours"]),
-                mask_bits=int(entry["mask_bits"]),
+                mask_bits=mask_bits,
+                masks=_unpacked_levels(packed, high - low, mask_bits),
                 **tables,
             )
         )

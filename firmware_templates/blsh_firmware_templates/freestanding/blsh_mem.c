@@ -1,11 +1,20 @@
-/* memcpy, memmove, memset and memcmp for images that link no libc.
+/* memcpy, memmove, memset and memcmp for images that link no libc and are built with gcc.
  *
- * Build with -fno-builtin (clang) or -fno-tree-loop-distribute-patterns (gcc): otherwise the
- * compiler recognises these loops and replaces them by a call to the very function they define.
+ * (With clang build it with -fno-builtin, or leave it out: compiler-rt may bring its own.)
  */
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+#undef memcpy
+#undef memmove
+#undef memset
+#undef memcmp
+
+#if defined(__GNUC__) && !defined(__clang__)
+/* Else gcc recognises the loops below and replaces them by a call to the function they define. */
+#pragma GCC optimize("no-tree-loop-distribute-patterns")
+#endif
 
 #if defined(__GNUC__)
 typedef uint32_t __attribute__((may_alias)) blsh_word_t;

@@ -1,0 +1,39 @@
+# make demo   export the bundled model for a Cortex-M4, prove it bit-exact, denoise a clip
+# make test   formatting, types and the test suite
+#
+# Either sets up its own virtual environment in .venv; nothing is installed system-wide.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test test-slow lint clean
+
+demo: $(STAMP)
+	$(BIN)/python examples/demo.py
+
+test: lint
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(STAMP)
+	$(BIN)/python -m pytest -m slow
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# PESQ is C that needs Python's headers to build; everything works without it.
+$(STAMP): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("BLSH needs Python 3.10 or newer; set PYTHON=..." * (sys.version_info < (3, 10)))'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[emulation,evaluation,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pesq>=0.0.4' \
+		|| echo 'pesq could not be built: PESQ will be left out'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,243 @@
+"""Write the folder of C that a firmware project takes in."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from blsh_trainer import __version__
+from blsh_trainer.errors import BlshError
+from blsh_trainer.files import current_umask
+from blsh_trainer.model_file import SCHEMA_VERSION, Model, load_model, save_model
+
+from blsh_codegen.golden import golden_vectors
+from blsh_codegen.layout import Layout, lay_out
+from blsh_codegen.render import context, data_headers, environment
+from blsh_codegen.runtime_cost import RuntimeCost, runtime_cost
+from blsh_codegen.tables import Tables, quantise
+from blsh_codegen.targets import Target, find_target
+from blsh_codegen.toolchain import template_folder
+
+MANIFEST = "blsh_export.json"
+MODEL_COPY = "blsh_model.npz"
+_SELFTEST = "selftest"
+
+
+@dataclass(frozen=True)
+class Export:
+    """An exported folder.
+
+    Attributes:
+        directory: Where it is.
+        target: Name of the target.
+        model_sha256: Identity of the model.
+        flash_bytes: Tables and runtime code.
+        ram_bytes: State of one stream.
+        latency_samples: Delay of the output.
+        files: Paths in the folder, sorted.
+    """
+
+    directory: str
+    target: str
+    model_sha256: str
+    flash_bytes: int
+    ram_bytes: int
+    latency_samples: int
+    files: tuple[str, ...]
+
+
+def default_model() -> Path:
+    """The model that ships with the package."""
+    return Path(__file__).with_name("models") / "default.npz"
+
+
+def export_model(model: Model, target: Target, directory: Path, *, force: bool = False) -> Export:
+    """Export a model for a target.
+
+    The folder is made under another name beside its destination and renamed when it is complete.
+    A folder from an earlier export is replaced; any other is left alone.
+
+    Args:
+        model: A checked model.
+        target: The processor.
+        directory: Destination.
+        force: Replace the destination whatever is in it.
+
+    Raises:
+        BlshError: The destination is not to be replaced, or cannot be written.
+    """
+    directory = directory.absolute()
+    _check_destination(directory, force=force)
+    tables = quantise(model)
+    layout = lay_out(tables)
+    cost = runtime_cost(target)
+    texts = _texts(model, tables, layout, target, cost)
+    staging: Path | None = None
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+        staging.chmod(0o777 & ~current_umask())
+        _copy_runtime(staging, target)
+        for name, text in texts.items():
+            (staging / name).write_text(text, encoding="utf-8", newline="\n")
+        save_model(model, staging / MODEL_COPY)
+        files = _files(staging) | {MANIFEST}
+        export = Export(
+            directory=str(directory),
+            target=target.name,
+            model_sha256=tables.model_sha256,
+            flash_bytes=layout.table_bytes + cost.code_bytes,
+            ram_bytes=layout.state_bytes,
+            latency_samples=model.geometry.frame - model.geometry.hop,
+            files=tuple(sorted(files)),
+        )
+        (staging / MANIFEST).write_text(_manifest(export), encoding="utf-8", newline="\n")
+        _replace(staging, directory)
+        staging = None
+    except OSError as error:
+        raise BlshError(
+            f"{directory}: cannot write the export ({error.strerror or error}); "
+            "nothing was changed: free some space or choose another folder with -o"
+        ) from error
+    finally:
+        if staging is not None:
+            shutil.rmtree(staging, ignore_errors=True)
+    return export
+
+
+def load_export(directory: Path) -> tuple[Export, Model]:
+    """Read the manifest and the model of an exported folder.
+
+    Raises:
+        BlshError: The folder is no export, or its model is missing or damaged.
+    """
+    try:
+        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+        version = int(manifest.pop("schema_version"))
+        manifest.pop("blsh_version")
+        export = Export(directory=str(directory), **manifest)
+        find_target(export.target)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise BlshError(
+            f"{directory}: not a folder made by blsh-export ({MANIFEST} is missing or damaged); "
+            "make one with blsh-export"
+        ) from error
+    if version != SCHEMA_VERSION:
+        raise BlshError(
+            f"{directory}: exported with schema {version}, this version reads {SCHEMA_VERSION}; "
+            "export it again"
+        )
+    model = load_model(directory / MODEL_COPY)
+    if model.sha256 != export.model_sha256:
+        raise BlshError(
+            f"{directory}: {MODEL_COPY} is not the model that was exported; export it again"
+        )
+    return export, model
+
+
+def _texts(
+    model: Model, tables: Tables, layout: Layout, target: Target, cost: RuntimeCost
+) -> dict[str, str]:
+    env = environment()
+    names = context(tables, layout, target)
+    runtime = template_folder() / "runtime"
+    names |= {
+        "sources": sorted(path.name for path in runtime.glob("*.c")),
+        "golden": golden_vectors(tables),
+        "flash_bytes": layout.table_bytes + cost.code_bytes,
+        "code_bytes": cost.code_bytes,
+        "stack_bytes": cost.stack_bytes,
+        "code_bytes_basis": cost.basis,
+        **_provenance(model.training),
+    }
+    texts = data_headers(tables, layout, target)
+    texts["CMakeLists.txt"] = env.get_template("CMakeLists.txt.j2").render(names)
+    texts["REPORT.md"] = env.get_template("REPORT.md.j2").render(names)
+    texts[f"{_SELFTEST}/blsh_golden.h"] = env.get_template("blsh_golden.h.j2").render(names)
+    return texts
+
+
+def _provenance(training: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Split a model's training record into its validation figures and the rest."""
+    quality = training.get("validation", {})
+    plain = {
+        name: value
+        for name, value in training.items()
+        if name != "validation" and isinstance(value, str | int | float)
+    }
+    return {"quality": dict(quality) if isinstance(quality, Mapping) else {}, "provenance": plain}
+
+
+def _copy_runtime(folder: Path, target: Target) -> None:
+    templates = template_folder()
+    ports = {"blsh_port.h", "blsh_port_generic.h", f"blsh_port_{target.port}.h"}
+    for path in sorted((templates / "runtime").iterdir()):
+        if path.suffix in (".c", ".h") and (
+            not path.name.startswith("blsh_port") or path.name in ports
+        ):
+            shutil.copyfile(path, folder / path.name)
+    (folder / _SELFTEST).mkdir()
+    for path in sorted((templates / _SELFTEST).iterdir()):
+        if path.is_file():
+            shutil.copyfile(path, folder / _SELFTEST / path.name)
+    shutil.copyfile(templates / "LICENSE.MIT-0", folder / "LICENSE")
+
+
+def _manifest(export: Export) -> str:
+    fields = asdict(export)
+    del fields["directory"]
+    fields |= {"schema_version": SCHEMA_VERSION, "blsh_version": __version__}
+    return json.dumps(fields, indent=2, sort_keys=True) + "\n"
+
+
+def _files(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def _check_destination(directory: Path, *, force: bool) -> None:
+    if not directory.exists() and not directory.is_symlink():
+        return
+    if not directory.is_dir() or directory.is_symlink():
+        raise BlshError(f"{directory}: exists and is not a folder; choose another with -o")
+    here = Path.cwd()
+    if directory in (here, *here.parents, Path.home()):
+        raise BlshError(f"{directory}: will not replace this folder; name a new one with -o")
+    present = _files(directory)
+    if not present or force:
+        return
+    try:
+        made = set(json.loads((directory / MANIFEST).read_text(encoding="utf-8"))["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise BlshError(
+            f"{directory}: exists and was not made by blsh-export; choose another folder with -o, "
+            "or replace it with --force"
+        ) from None
+    foreign = sorted(present - made)
+    if foreign:
+        raise BlshError(
+            f"{directory}: holds files that blsh-export did not make, such as {foreign[0]}; "
+            "move them, choose another folder with -o, or replace all with --force"
+        )
+
+
+def _replace(staging: Path, directory: Path) -> None:
+    """Put the finished folder in place; the old one comes back if that fails."""
+    if not directory.exists():
+        staging.rename(directory)
+        return
+    aside = Path(tempfile.mkdtemp(prefix=f".{directory.name}.old.", dir=directory.parent))
+    old = directory.rename(aside / directory.name)
+    try:
+        staging.rename(directory)
+    except OSError:
+        old.rename(directory)
+        raise
+    finally:
+        with suppress(OSError):
+            shutil.rmtree(aside)

@@ -1,0 +1,196 @@
+"""Prove an exported folder equal to the reference, on every engine that can be had here."""
+
+from __future__ import annotations
+
+import multiprocessing
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+
+from blsh_trainer.errors import BlshError
+
+from blsh_codegen.conformance import Comparison, Difference, Engine, compare_all
+from blsh_codegen.emulator import emulation_unavailable_reason
+from blsh_codegen.engines import EmulatedEngine, HostEngine, runtime_sources
+from blsh_codegen.export import load_export
+from blsh_codegen.layout import lay_out
+from blsh_codegen.qemu import build_board_image, qemu_unavailable_reason, run_board_image
+from blsh_codegen.signals import conformance_signals
+from blsh_codegen.tables import quantise
+from blsh_codegen.targets import Target, find_target
+from blsh_codegen.toolchain import FirmwareCompiler, find_host_compiler, firmware_unavailable_reason
+from blsh_codegen.usage import Usage, measure_usage
+
+
+@dataclass(frozen=True)
+class EngineResult:
+    """What one engine found.
+
+    Attributes:
+        engine: Its name.
+        comparisons: One entry a signal; empty for an engine that runs the self-test only.
+        failure: What went wrong where there is no single difference to name, or ``None``.
+        usage: The measured cost, for emulated targets.
+    """
+
+    engine: str
+    comparisons: tuple[Comparison, ...] = ()
+    failure: str | None = None
+    usage: Usage | None = None
+
+    @property
+    def bit_exact(self) -> bool:
+        """Whether everything was equal."""
+        return self.failure is None and self.first_difference is None
+
+    @property
+    def first_difference(self) -> Difference | None:
+        """The first difference of the first signal that has one."""
+        return next((c.difference for c in self.comparisons if c.difference is not None), None)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Engines to run and engines that cannot be.
+
+    Attributes:
+        jobs: Name and function of each engine.
+        skipped: Name of each engine that cannot run here, and why.
+    """
+
+    jobs: dict[str, Callable[[Path, int], EngineResult]]
+    skipped: dict[str, str]
+
+
+def plan_engines(target: Target) -> Plan:
+    """Find out which engines can run here."""
+    find_host_compiler()
+    jobs: dict[str, Callable[[Path, int], EngineResult]] = {HostEngine.name: _run_host}
+    skipped: dict[str, str] = {}
+    if not target.emulated:
+        return Plan(jobs, skipped)
+    compilers: tuple[tuple[FirmwareCompiler, Callable[[Path, int], EngineResult]], ...] = (
+        ("zig", _run_emulated_zig),
+        ("gcc", _run_emulated_gcc),
+    )
+    for compiler, job in compilers:
+        name = EmulatedEngine.engine_name(target, compiler)
+        reason = emulation_unavailable_reason(target) or firmware_unavailable_reason(
+            target, compiler
+        )
+        if reason is None:
+            jobs[name] = job
+        else:
+            skipped[name] = reason
+    if target.qemu_machine is not None:
+        reason = qemu_unavailable_reason(target)
+        name = f"qemu-{target.qemu_machine}"
+        if reason is None:
+            jobs[name] = _run_qemu
+        else:
+            skipped[name] = reason
+    return Plan(jobs, skipped)
+
+
+def run_engines(plan: Plan, folder: Path, frames: int) -> Iterator[EngineResult]:
+    """Run the engines side by side and give each result as it comes.
+
+    Each runs in a process of its own, so that C which crashes takes only its engine with it.
+
+    Args:
+        plan: From `plan_engines`.
+        folder: The exported folder.
+        frames: Length of each test signal in hops.
+
+    Raises:
+        BlshError: The folder's C does not compile.
+    """
+    spawn = multiprocessing.get_context("spawn")
+    for batch in _batches(list(plan.jobs), 2):
+        pools = {name: ProcessPoolExecutor(1, mp_context=spawn) for name in batch}
+        try:
+            futures = {pools[name].submit(plan.jobs[name], folder, frames): name for name in batch}
+            for future in as_completed(futures):
+                try:
+                    yield future.result()
+                except BrokenProcessPool:
+                    name = futures[future]
+                    yield EngineResult(name, failure=f"{name}: the exported C crashed")
+        finally:
+            for pool in pools.values():
+                pool.shutdown(cancel_futures=True)
+
+
+def _batches(names: list[str], size: int) -> Iterator[list[str]]:
+    for start in range(0, len(names), size):
+        yield names[start : start + size]
+
+
+def _run_host(folder: Path, frames: int) -> EngineResult:
+    _, model = load_export(folder)
+    tables = quantise(model)
+    with tempfile.TemporaryDirectory(prefix="blsh-verify-") as work:
+        engine = HostEngine(folder, tables, Path(work))
+        signals = conformance_signals(model.geometry, frames)
+        return EngineResult(engine.name, tuple(compare_all(engine, tables, signals)))
+
+
+def _run_emulated_zig(folder: Path, frames: int) -> EngineResult:
+    return _run_emulated(folder, frames, "zig")
+
+
+def _run_emulated_gcc(folder: Path, frames: int) -> EngineResult:
+    return _run_emulated(folder, frames, "gcc")
+
+
+def _run_emulated(folder: Path, frames: int, compiler: FirmwareCompiler) -> EngineResult:
+    export, model = load_export(folder)
+    target = find_target(export.target)
+    tables = quantise(model)
+    signals = conformance_signals(model.geometry, frames)
+    noisy = next(signal for signal in signals if signal.name == "noisy speech")
+    with tempfile.TemporaryDirectory(prefix="blsh-verify-") as work:
+        engine: Engine = EmulatedEngine(folder, tables, target, Path(work), compiler)
+        comparisons = tuple(compare_all(engine, tables, signals))
+        usage = measure_usage(
+            folder, tables, lay_out(tables), target, noisy.samples, Path(work), compiler=compiler
+        )
+    return EngineResult(engine.name, comparisons, usage=usage)
+
+
+def _run_qemu(folder: Path, frames: int) -> EngineResult:
+    """Build the folder's self-test and run it on the emulated board."""
+    del frames  # the golden vectors have their own length
+    export, _ = load_export(folder)
+    target = find_target(export.target)
+    selftest = folder / "selftest"
+    sources = [selftest / "blsh_selftest.c", selftest / "blsh_selftest_main.c"]
+    name = f"qemu-{target.qemu_machine}"
+    with tempfile.TemporaryDirectory(prefix="blsh-verify-") as work:
+        image = build_board_image(
+            target,
+            [*runtime_sources(folder), *sources],
+            [folder, selftest],
+            Path(work) / "selftest.elf",
+            defines={"BLSH_ENABLE_TAP": None},
+        )
+        done = run_board_image(image, target)
+    passed = done.exit_code == 0 and done.stdout.startswith("PASS")
+    said = done.stdout.strip() or f"exit code {done.exit_code}"
+    return EngineResult(name, failure=None if passed else f"{name}: self-test: {said}")
+
+
+def verify_folder(folder: Path, frames: int) -> tuple[list[EngineResult], dict[str, str]]:
+    """Run every engine; see `plan_engines` and `run_engines`.
+
+    Returns:
+        Results, and the engines skipped with the reason.
+    """
+    export, _ = load_export(folder)
+    if not runtime_sources(folder):
+        raise BlshError(f"{folder}: has no blsh*.c; export it again with blsh-export")
+    plan = plan_engines(find_target(export.target))
+    return list(run_engines(plan, folder, frames)), plan.skipped

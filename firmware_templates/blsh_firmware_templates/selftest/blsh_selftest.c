@@ -1,0 +1,101 @@
+/*
+ * Self-test: replay the golden vectors of blsh_golden.h and name the first stage that differs.
+ *
+ * SPDX-License-Identifier: MIT-0
+ */
+#include "blsh_selftest.h"
+
+#include "blsh_golden.h"
+#include "blsh_stages.h"
+
+#ifndef BLSH_ENABLE_TAP
+#error "compile the self-test and the runtime with BLSH_ENABLE_TAP defined"
+#endif
+
+static const char *const stage_names[BLSH_STAGES] = {
+    "windowed frame",  "spectrum",           "features", "hash code",
+    "neighbour index", "neighbour distance", "gain",     "output",
+};
+
+/* The tap has no argument for a context, so the one run of the test is kept here. */
+static struct {
+    unsigned taps;         /* stages seen so far                   */
+    unsigned failed_tap;   /* the first that differed              */
+    unsigned failed_band;
+    blsh_stage_t failed_stage;
+    int failed;
+} run;
+
+static blsh_state_t state;
+
+/* CRC-32 as in zlib, PNG and Ethernet; four bits a step. */
+static uint32_t crc32_of(const void *data, size_t bytes)
+{
+    static const uint32_t step[16] = {
+        0x00000000u, 0x1DB71064u, 0x3B6E20C8u, 0x26D930ACu, 0x76DC4190u, 0x6B6B51F4u,
+        0x4DB26158u, 0x5005713Cu, 0xEDB88320u, 0xF00F9344u, 0xD6D6A3E8u, 0xCB61B38Cu,
+        0x9B64C2B0u, 0x86D3D2D4u, 0xA00AE278u, 0xBDBDF21Cu,
+    };
+    const uint8_t *byte = (const uint8_t *)data;
+    uint32_t crc = 0xFFFFFFFFu;
+
+    for (; bytes > 0; bytes--) {
+        crc ^= *byte++;
+        crc = (crc >> 4) ^ step[crc & 15u];
+        crc = (crc >> 4) ^ step[crc & 15u];
+    }
+    return ~crc;
+}
+
+void blsh_tap(blsh_stage_t stage, unsigned band, const void *data, size_t bytes)
+{
+    if (!run.failed && blsh_golden_crc32[run.taps] != crc32_of(data, bytes)) {
+        run.failed = 1;
+        run.failed_tap = run.taps;
+        run.failed_stage = stage;
+        run.failed_band = band;
+    }
+    run.taps++;
+}
+
+static void put_text(void (*put)(char), const char *text)
+{
+    while (*text != '\0') {
+        put(*text++);
+    }
+}
+
+static void put_number(void (*put)(char), unsigned number)
+{
+    if (number >= 10) {
+        put_number(put, number / 10);
+    }
+    put((char)('0' + number % 10));
+}
+
+int blsh_selftest(void (*put)(char))
+{
+    int16_t output[BLSH_HOP];
+    unsigned hop;
+
+    run.taps = 0;
+    run.failed = 0;
+    (void)blsh_init(&state);
+    for (hop = 0; hop < BLSH_GOLDEN_HOPS && !run.failed; hop++) {
+        (void)blsh_process(&state, blsh_golden_input + (size_t)hop * BLSH_HOP, output);
+    }
+    if (run.failed || run.taps != BLSH_GOLDEN_HOPS * BLSH_GOLDEN_TAPS) {
+        put_text(put, "FAIL: ");
+        put_text(put, run.failed ? stage_names[run.failed_stage] : "number of stages");
+        put_text(put, " differs first in frame ");
+        put_number(put, run.failed_tap / BLSH_GOLDEN_TAPS);
+        put_text(put, ", band ");
+        put_number(put, run.failed_band);
+        put('\n');
+        return 1;
+    }
+    put_text(put, "PASS: ");
+    put_number(put, hop);
+    put_text(put, " frames, every stage bit-exact\n");
+    return 0;
+}

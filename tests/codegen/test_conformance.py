@@ -1,0 +1,137 @@
+"""The exported C equals the reference at every stage, bit for bit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from blsh_codegen.emulator import emulation_unavailable_reason
+from blsh_codegen.engines import EmulatedEngine
+from blsh_codegen.layout import lay_out
+from blsh_codegen.reference import process
+from blsh_codegen.runtime import Runtime, RuntimeLibrary
+from blsh_codegen.tables import quantise
+from blsh_codegen.targets import find_target
+from blsh_codegen.toolchain import firmware_unavailable_reason
+from blsh_trainer.model_file import Geometry
+
+from tests.codegen.folders import compare_engine, compare_on_host, exported
+from tests.models import PAPER, BandSpec, general_model, random_model
+
+MODELS = {
+    "paper": random_model(PAPER, (BandSpec(513, n_bits=150, n_entries=300, neighbours=10),)),
+    "general": general_model(),
+    "mel": random_model(Geometry(8000, 256, 64, features="mel")),
+    "shortest frame": random_model(Geometry(8000, 64, 16)),
+    "longest frame": random_model(Geometry(48000, 4096, 512)),
+    "half-overlapping": random_model(Geometry(16000, 512, 256)),
+    "one-sample hop": random_model(Geometry(8000, 64, 1)),
+    "all neighbours": random_model(
+        Geometry(8000, 64, 16), (BandSpec(33, n_entries=255, neighbours=255, mask_bits=4),)
+    ),
+    "constant masks": random_model(
+        Geometry(8000, 64, 16), (BandSpec(2, mask_bits=2), BandSpec(33, n_entries=9))
+    ),
+}
+MODELS["constant masks"].bands[0].masks[:] = 3
+
+
+@pytest.mark.parametrize("target", ["generic", "cortex-m4"])
+@pytest.mark.parametrize("name", MODELS)
+def test_host_equals_reference(name: str, target: str, tmp_path: Path) -> None:
+    """For the M4 the port's portable equivalents of its instructions are what is compiled."""
+    folder = exported(MODELS[name], tmp_path / "export", target)
+    for comparison in compare_on_host(folder, MODELS[name], tmp_path / "work"):
+        assert comparison.difference is None, str(comparison.difference)
+
+
+@pytest.mark.parametrize("compiler", ["zig", "gcc"])
+@pytest.mark.parametrize("target", ["cortex-m4", "cortex-m0plus", "riscv32imc"])
+@pytest.mark.parametrize("name", ["general", "mel"])
+def test_emulated_target_equals_reference(
+    name: str, target: str, compiler: str, tmp_path: Path
+) -> None:
+    chosen = find_target(target)
+    assert compiler in ("zig", "gcc")
+    reason = emulation_unavailable_reason(chosen) or firmware_unavailable_reason(chosen, compiler)
+    if reason is not None:
+        pytest.skip(reason)
+    model = MODELS[name]
+    folder = exported(model, tmp_path / "export", target)
+    engine = EmulatedEngine(folder, quantise(model), chosen, tmp_path, compiler)
+    for comparison in compare_engine(engine, model, frames=16):
+        assert comparison.difference is None, str(comparison.difference)
+
+
+def test_runtime_streams_are_independent_and_restart(tmp_path: Path) -> None:
+    """Two streams of one library, interleaved hop by hop, and one started over."""
+    model = general_model()
+    tables = quantise(model)
+    folder = exported(model, tmp_path / "export")
+    state_bytes = lay_out(tables).state_bytes
+    library = RuntimeLibrary.compile(folder, 32, state_bytes, tmp_path / "blsh.so")
+    one, two = Runtime(library), Runtime(library)
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(-9999, 9999, (2, 32 * 40)).astype(np.int16)
+    expected_a, expected_b = (process(tables, x).output.ravel() for x in (a, b))
+    mixed = [(one.process(a[n : n + 32]), two.process(b[n : n + 32])) for n in range(0, a.size, 32)]
+    assert np.array_equal(np.concatenate([x for x, _ in mixed]), expected_a)
+    assert np.array_equal(np.concatenate([y for _, y in mixed]), expected_b)
+    one.reset()
+    assert np.array_equal(one.process(b), expected_b)
+    assert one.latency_samples == 96
+
+
+FLIPS = {
+    "blsh_window.h": ("blsh_window_q15[65] = {", "windowed frame"),
+    "blsh_twiddle.h": ("blsh_twiddle_q15[128] = {", "spectrum"),
+    "blsh_filterbank.h": ("blsh_magnitude_q15[8] = {", "features"),
+    "blsh_projection.h": ("blsh_bias_0_q15[31] = {", "hash code"),
+    "blsh_codes.h": ("blsh_codes_1[34] = {", "neighbour distance"),
+    "blsh_masks.h": ("blsh_gain_2_q15[9] = {", "gain"),
+}
+
+
+@pytest.mark.parametrize("header", FLIPS)
+def test_one_flipped_bit_in_a_table_is_caught_at_its_stage(header: str, tmp_path: Path) -> None:
+    anchor, stage = FLIPS[header]
+    model = general_model()
+    folder = exported(model, tmp_path / "export")
+    text = (folder / header).read_text()
+    start = text.index(anchor) + len(anchor)
+    numbers = text[start : text.index("}", start)].split(",")
+    place = len(numbers) // 2
+    number = numbers[place].strip()
+    flipped = f"0x{int(number[:-1], 16) ^ 1:08X}u" if "u" in number else str(int(number) ^ 16)
+    numbers[place] = f" {flipped}"
+    (folder / header).write_text(text[:start] + ",".join(numbers) + text[text.index("}", start) :])
+    found = [c.difference for c in compare_on_host(folder, model, tmp_path / "work")]
+    assert {d.stage for d in found if d is not None} == {stage}
+
+
+OPERATORS = [
+    ("blsh_frame.c", "state->history[n] *", "state->history[n] +", "windowed frame"),
+    ("blsh_fft.c", "(a.im >> 1) - v);", "(a.im >> 1) + v);", "spectrum"),
+    ("blsh_features.c", "sum > largest", "sum < largest", "features"),
+    ("blsh_features.c", "value >= root + bit", "value > root + bit", "hash code"),
+    ("blsh_hash.c", "sum >= 0", "sum > 0", "hash code"),
+    ("blsh_search.c", "a[n] ^ b[n]", "a[n] | b[n]", "neighbour index"),
+    ("blsh_search.c", "d < distance[place - 1]", "d <= distance[place - 1]", "neighbour index"),
+    ("blsh_gain.c", "offset -= *count;", "offset -= 1;", "gain"),
+    ("blsh_gain.c", "2 * blsh_mulw(spectrum[0]", "1 * blsh_mulw(spectrum[0]", "output"),
+    ("blsh_frame.c", "(sum + half)", "(sum - half)", "output"),
+]
+
+
+@pytest.mark.parametrize(("source", "right", "wrong", "stage"), OPERATORS)
+def test_one_changed_operator_is_caught_at_its_stage(
+    source: str, right: str, wrong: str, stage: str, tmp_path: Path
+) -> None:
+    model = MODELS["general"]
+    folder = exported(model, tmp_path / "export")
+    text = (folder / source).read_text()
+    assert text.count(right) == 1
+    (folder / source).write_text(text.replace(right, wrong))
+    found = [c.difference for c in compare_on_host(folder, model, tmp_path / "work")]
+    assert {d.stage for d in found if d is not None} >= {stage}
