@@ -17,6 +17,7 @@ STAGES = (
     "windowed frame",
     "spectrum",
     "features",
+    "feature norm",
     "hash code",
     "neighbour index",
     "neighbour distance",
@@ -120,6 +121,7 @@ def trace_sections(tables: Tables) -> tuple[Section, ...]:
         section("windowed frame", 0, "<i4", geometry.frame),
         section("spectrum", 0, "<i4", geometry.frame),
         section("features", 0, "<i2", tables.n_features),
+        section("feature norm", 0, "<i2", 1),
     ]
     for index, band in enumerate(tables.bands):
         sections += [
@@ -144,6 +146,7 @@ def expected_arrays(trace: Trace, frame: int) -> Iterator[npt.NDArray[np.generic
     yield trace.windowed[frame]
     yield trace.spectrum[frame]
     yield trace.features[frame]
+    yield trace.norm[frame : frame + 1]
     for band in trace.bands:
         yield band.code[frame]
         yield band.index[frame]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -72,7 +73,7 @@ def export_model(model: Model, target: Target, directory: Path, *, force: bool =
     Raises:
         BlshError: The destination is not to be replaced, or cannot be written.
     """
-    directory = directory.absolute()
+    directory = Path(os.path.normpath(directory.absolute()))
     _check_destination(directory, force=force)
     tables = quantise(model)
     layout = lay_out(tables)

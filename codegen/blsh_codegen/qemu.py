@@ -1,4 +1,4 @@
-"""Run a whole program on an emulated board, under ``qemu-system-arm``.
+"""Run a whole program on an emulated board, under ``qemu-system-arm`` or its RISC-V sibling.
 
 A second opinion beside unicorn, with a vector table, start-up code and the compiler that firmware
 is usually shipped with. Used where the tools are on PATH, and never required.
@@ -16,7 +16,13 @@ from blsh_trainer.errors import BlshError
 
 from blsh_codegen.emulator import EmulationError, EmulationUnavailableError
 from blsh_codegen.targets import Target
-from blsh_codegen.toolchain import Defines, FirmwareCompiler, build_firmware, template_folder
+from blsh_codegen.toolchain import (
+    Defines,
+    FirmwareCompiler,
+    build_firmware,
+    find_gcc,
+    template_folder,
+)
 
 _QEMU = "qemu-system-arm"
 _GCC = "arm-none-eabi-gcc"
@@ -46,7 +52,10 @@ def qemu_unavailable_reason(
     """
     if target is not None and target.qemu_machine is None:
         return f"target {target.name} has no QEMU machine"
-    wanted = (_GCC, _QEMU) if compiler == "gcc" else (_QEMU,)
+    qemu = _QEMU if target is None else target.qemu_program
+    wanted = [qemu]
+    if compiler == "gcc" and (target is None or find_gcc(target) is None):
+        wanted.insert(0, f"{target.gcc_prefixes[0]}gcc" if target is not None else _GCC)
     missing = [tool for tool in wanted if shutil.which(tool) is None]
     if not missing:
         return None
@@ -103,7 +112,9 @@ def run_board_image(image: Path, target: Target, *, timeout_s: float = 120.0) ->
     if reason is not None or target.qemu_machine is None:
         raise EmulationUnavailableError(f"cannot run {target.name} under QEMU: {reason}")
     command = [
-        *(_QEMU, "-M", target.qemu_machine, "-icount", "shift=0"),
+        *(target.qemu_program, "-M", target.qemu_machine, "-icount", "shift=0"),
+        *(() if target.qemu_cpu is None else ("-cpu", target.qemu_cpu)),
+        *(("-bios", "none") if target.qemu_machine == "virt" else ()),
         *("-display", "none", "-monitor", "none", "-serial", "none"),
         *("-chardev", "stdio,id=console,signal=off"),
         *("-semihosting-config", "enable=on,target=native,chardev=console"),

@@ -45,6 +45,7 @@ class Trace:
         windowed: ``(F, N)`` windowed frames, Q15 times the input's scale.
         spectrum: ``(F, N)`` packed spectra (see `forward_fft`).
         features: ``(F, n_features)`` block-normalised features.
+        norm: ``(F,)`` their L2 norms.
         bands: One `BandTrace` a band.
         gain_q15: ``(F, N/2 + 1)`` mask gains in Q15.
         output: ``(F, hop)`` int16 output samples.
@@ -53,6 +54,7 @@ class Trace:
     windowed: Int64Array
     spectrum: Int64Array
     features: Int64Array
+    norm: Int64Array
     bands: tuple[BandTrace, ...]
     gain_q15: Int64Array
     output: Int16Array
@@ -88,7 +90,7 @@ def process(tables: Tables, samples: Int16Array) -> Trace:
     masked = apply_gains(spectrum, gain_q15)
     synthesised = synthesis_frames(inverse_fft(masked, tables.twiddle_q15), tables.synthesis_q14)
     output = overlap_add(synthesised, hop, tables.output_shift)
-    return Trace(windowed, spectrum, features, tuple(bands), gain_q15, output)
+    return Trace(windowed, spectrum, features, norm, tuple(bands), gain_q15, output)
 
 
 def mulw(a: npt.ArrayLike, w: npt.ArrayLike) -> Int64Array:

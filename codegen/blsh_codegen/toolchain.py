@@ -144,6 +144,8 @@ def find_gcc(target: Target) -> str | None:
 
 def firmware_unavailable_reason(target: Target, compiler: FirmwareCompiler = "zig") -> str | None:
     """Why no image can be built for a target with a compiler, or ``None`` when one can be."""
+    if target.is_wasm:
+        return f"target {target.name} is a WebAssembly module, not an image"
     if compiler == "zig":
         if not target.zig_flags:
             return f"target {target.name} is not cross-compiled"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from blsh_codegen.conformance import STAGES, Comparison
 from blsh_codegen.emulator import emulation_unavailable_reason
 from blsh_codegen.engines import EmulatedEngine
 from blsh_codegen.layout import lay_out
@@ -83,12 +85,18 @@ def test_runtime_streams_are_independent_and_restart(tmp_path: Path) -> None:
     assert one.latency_samples == 96
 
 
+def first_stage(comparisons: Sequence[Comparison]) -> str:
+    """The earliest stage at which any signal shows a difference."""
+    stages = [c.difference.stage for c in comparisons if c.difference is not None]
+    return min(stages, key=STAGES.index)
+
+
 FLIPS = {
     "blsh_window.h": ("blsh_window_q15[65] = {", "windowed frame"),
     "blsh_twiddle.h": ("blsh_twiddle_q15[128] = {", "spectrum"),
     "blsh_filterbank.h": ("blsh_magnitude_q15[8] = {", "features"),
     "blsh_projection.h": ("blsh_bias_0_q15[31] = {", "hash code"),
-    "blsh_codes.h": ("blsh_codes_1[34] = {", "neighbour distance"),
+    "blsh_codes.h": ("blsh_codes_1[34] = {", "neighbour index"),
     "blsh_masks.h": ("blsh_gain_2_q15[9] = {", "gain"),
 }
 
@@ -103,18 +111,17 @@ def test_one_flipped_bit_in_a_table_is_caught_at_its_stage(header: str, tmp_path
     numbers = text[start : text.index("}", start)].split(",")
     place = len(numbers) // 2
     number = numbers[place].strip()
-    flipped = f"0x{int(number[:-1], 16) ^ 1:08X}u" if "u" in number else str(int(number) ^ 16)
+    flipped = f"0x{int(number[:-1], 16) ^ 1:08X}u" if "u" in number else str(int(number) ^ 4096)
     numbers[place] = f" {flipped}"
     (folder / header).write_text(text[:start] + ",".join(numbers) + text[text.index("}", start) :])
-    found = [c.difference for c in compare_on_host(folder, model, tmp_path / "work")]
-    assert {d.stage for d in found if d is not None} == {stage}
+    assert first_stage(compare_on_host(folder, model, tmp_path / "work")) == stage
 
 
 OPERATORS = [
     ("blsh_frame.c", "state->history[n] *", "state->history[n] +", "windowed frame"),
     ("blsh_fft.c", "(a.im >> 1) - v);", "(a.im >> 1) + v);", "spectrum"),
     ("blsh_features.c", "sum > largest", "sum < largest", "features"),
-    ("blsh_features.c", "value >= root + bit", "value > root + bit", "hash code"),
+    ("blsh_features.c", "root += 2 * bit", "root += bit", "feature norm"),
     ("blsh_hash.c", "sum >= 0", "sum > 0", "hash code"),
     ("blsh_search.c", "a[n] ^ b[n]", "a[n] | b[n]", "neighbour index"),
     ("blsh_search.c", "d < distance[place - 1]", "d <= distance[place - 1]", "neighbour index"),
@@ -133,5 +140,4 @@ def test_one_changed_operator_is_caught_at_its_stage(
     text = (folder / source).read_text()
     assert text.count(right) == 1
     (folder / source).write_text(text.replace(right, wrong))
-    found = [c.difference for c in compare_on_host(folder, model, tmp_path / "work")]
-    assert {d.stage for d in found if d is not None} >= {stage}
+    assert first_stage(compare_on_host(folder, model, tmp_path / "work")) == stage

@@ -35,6 +35,7 @@ blsh_status_t blsh_process(blsh_state_t *state, const int16_t *input, int16_t *o
     blsh_magnitudes(state->frame, state->bins);
     norm = blsh_features(state->bins, state->features);
     BLSH_TAP(BLSH_STAGE_FEATURES, 0, state->features, BLSH_FEATURES * sizeof(int16_t));
+    BLSH_TAP(BLSH_STAGE_NORM, 0, &norm, sizeof norm);
     for (band = 0; band < BLSH_BANDS; band++) {
         blsh_hash(band, state->features, norm, state->code);
         BLSH_TAP(BLSH_STAGE_CODE, band, state->code, blsh_code_words(band) * sizeof(uint32_t));

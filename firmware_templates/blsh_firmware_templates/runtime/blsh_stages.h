@@ -98,6 +98,7 @@ typedef enum {
     BLSH_STAGE_WINDOWED,  /* int32_t[BLSH_FRAME]           */
     BLSH_STAGE_SPECTRUM,  /* int32_t[BLSH_FRAME]           */
     BLSH_STAGE_FEATURES,  /* int16_t[BLSH_FEATURES]        */
+    BLSH_STAGE_NORM,      /* int16_t                       */
     BLSH_STAGE_CODE,      /* uint32_t[n_words], each band  */
     BLSH_STAGE_INDEX,     /* uint32_t[K], each band        */
     BLSH_STAGE_DISTANCE,  /* uint16_t[K], each band        */

@@ -1,5 +1,5 @@
-/* Start-up code and text output for a Cortex-M without any peripheral: an emulator, or a board
- * held by a debug probe. Output and exit code leave through Arm semihosting.
+/* Start-up code and text output for a Cortex-M or RISC-V core without any peripheral: an emulator,
+ * or a board held by a debug probe. Output and exit code leave through semihosting.
  *
  * Link it with a program that has main() and writes through blsh_putchar(); the linker script
  * (link/blsh_mps2_an386.ld is one) defines the blsh_... symbols declared below.
@@ -28,13 +28,30 @@ extern uint32_t blsh_bss_end[];
 static char blsh_line[BLSH_LINE_BYTES + 1u];
 static uint32_t blsh_line_length;
 
-/* BKPT 0xAB asks the emulator or the debug probe: operation in r0, argument in r1. */
+/* A breakpoint that the emulator or debug probe knows: operation and argument in two registers. */
 static void blsh_semihosting(uint32_t operation, const void *argument)
 {
+#if defined(__riscv)
+    register uint32_t a0 __asm__("a0") = operation;
+    register const void *a1 __asm__("a1") = argument;
+
+    /* The three instructions must be of 32 bits and on one page. */
+    __asm__ volatile(".option push\n\t"
+                     ".option norvc\n\t"
+                     ".balign 16\n\t"
+                     "slli x0, x0, 0x1f\n\t"
+                     "ebreak\n\t"
+                     "srai x0, x0, 7\n\t"
+                     ".option pop"
+                     : "+r"(a0)
+                     : "r"(a1)
+                     : "memory");
+#else
     register uint32_t r0 __asm__("r0") = operation;
     register const void *r1 __asm__("r1") = argument;
 
     __asm__ volatile("bkpt 0xAB" : "+r"(r0) : "r"(r1) : "memory");
+#endif
 }
 
 static void blsh_flush(void)
@@ -65,13 +82,13 @@ static void blsh_exit(uint32_t code)
     }
 }
 
-void blsh_reset_handler(void)
+static void blsh_run(void)
 {
     const uint32_t *from = blsh_data_image;
     uint32_t *to;
 
-#if defined(__ARM_FP)
-    /* Built for the floating-point unit: grant access to it (CPACR, coprocessors 10 and 11). */
+#if defined(__ARM_FP) || defined(__ARM_FEATURE_MVE)
+    /* Built for floating point or Helium: grant access to it (CPACR, coprocessors 10 and 11). */
     *(volatile uint32_t *)(uintptr_t)0xE000ED88u |= UINT32_C(0xF) << 20;
     __asm__ volatile("dsb\n\tisb" ::: "memory");
 #endif
@@ -82,6 +99,37 @@ void blsh_reset_handler(void)
         *to = 0u;
     }
     blsh_exit((uint32_t)main());
+}
+
+#if defined(__riscv)
+
+/* Any trap ends the program with exit code 128 + cause. */
+static void __attribute__((aligned(4), used)) blsh_fault_handler(void)
+{
+    uint32_t cause;
+
+    __asm__ volatile("csrr %0, mcause" : "=r"(cause));
+    blsh_exit(128u + (cause & 0x7Fu));
+}
+
+static void __attribute__((used)) blsh_start(void)
+{
+    __asm__ volatile("csrw mtvec, %0" : : "r"(blsh_fault_handler));
+    blsh_run();
+}
+
+/* The core starts at the lowest address, without a stack. */
+__attribute__((naked, used, section(".blsh_vectors"))) void blsh_reset_handler(void)
+{
+    __asm__ volatile("la sp, blsh_stack_top\n\t"
+                     "j blsh_start");
+}
+
+#else
+
+void blsh_reset_handler(void)
+{
+    blsh_run();
 }
 
 /* Any fault or unexpected interrupt ends the program with exit code 128 + exception number. */
@@ -115,3 +163,5 @@ static const blsh_vectors_t blsh_vectors __attribute__((section(".blsh_vectors")
         blsh_fault_handler  /* 15 system tick */
     }
 };
+
+#endif

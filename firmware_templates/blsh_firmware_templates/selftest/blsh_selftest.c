@@ -13,7 +13,7 @@
 #endif
 
 static const char *const stage_names[BLSH_STAGES] = {
-    "windowed frame",  "spectrum",           "features", "hash code",
+    "windowed frame",  "spectrum",           "features", "feature norm", "hash code",
     "neighbour index", "neighbour distance", "gain",     "output",
 };
 
