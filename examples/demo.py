@@ -69,8 +69,8 @@ def main() -> None:
 def synthetic_clip(rate: int) -> tuple[Signal, Signal]:
     """Speech and noise of the demonstration's clip, each ``(n,)`` float32."""
     rng = np.random.default_rng(SEED)
-    speech = synthetic_speech(rng, SECONDS, rate)
-    mixture = mix_at(speech, synthetic_noise(rng, SECONDS, rate)[: speech.size], SNR_DB)
+    speech = synthetic_speech(SECONDS, rate, rng)
+    mixture = mix_at(speech, synthetic_noise("wind", SECONDS, rate, rng), SNR_DB)
     gain = 0.5 / float(np.abs(mixture.noisy).max())
     return gain * mixture.speech, gain * mixture.noise
 

@@ -106,7 +106,7 @@ def test_wheel_exports_verifies_and_denoises_outside_the_checkout(
     code = (
         "import blsh_trainer, numpy as np; from blsh_trainer.synthetic import synthetic_noise;"
         "from blsh_trainer.audio import write_wav; print(blsh_trainer.__file__);"
-        "write_wav('in.wav', 0.1 * synthetic_noise(np.random.default_rng(0), 1.0, 16000), 16000)"
+        "write_wav('in.wav', synthetic_noise('pink', 1.0, 16000, np.random.default_rng(0)), 16000)"
     )
     where = subprocess.run(
         [wheel_python, "-c", code], check=True, capture_output=True, text=True, cwd=tmp_path
