@@ -26,7 +26,7 @@ lint: $(STAMP)
 
 # PESQ is C that needs Python's headers to build; everything works without it.
 $(STAMP): pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit("BLSH needs Python 3.10 or newer; set PYTHON=..." * (sys.version_info < (3, 10)))'
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 10) else "BLSH needs Python 3.10 or newer: make PYTHON=python3.12")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[emulation,evaluation,dev]'

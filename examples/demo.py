@@ -22,6 +22,7 @@ from blsh_trainer.mixing import mix_at
 from blsh_trainer.model_file import load_model
 from blsh_trainer.synthetic import synthetic_noise, synthetic_speech
 from rich.console import Console
+from scipy.signal import spectrogram
 
 TARGET = "cortex-m4"
 FOLDER = Path("build/demo")
@@ -123,9 +124,10 @@ def plot_spectrograms(speech: Signal, noisy: Signal, clean: Signal, rate: int) -
     figure, axes = pyplot.subplots(3, 1, figsize=(9, 8), sharex=True, layout="constrained")
     signals = {"before": noisy, "after": clean, "speech alone": speech}
     for axis, (title, samples) in zip(axes, signals.items(), strict=True):
-        image = axis.specgram(
-            samples + 1e-9, NFFT=512, noverlap=384, Fs=rate, vmin=-130, vmax=-40, cmap="magma"
-        )[3]
+        hertz, seconds, power = spectrogram(samples, rate, nperseg=512, noverlap=384)
+        image = axis.pcolormesh(
+            seconds, hertz, 10 * np.log10(power + 1e-14), vmin=-110, vmax=-40, cmap="magma"
+        )
         axis.set(title=title, ylabel="Hz")
     axes[-1].set(xlabel="s")
     figure.colorbar(image, ax=axes, label="dB re full scale a Hz")

@@ -60,15 +60,17 @@ def _report(
 
 
 def _print_report(results: list[EngineResult], skipped: dict[str, str]) -> None:
+    compared = [result for result in results if result.comparisons]
     rows = []
+    for columns in zip(*(result.comparisons for result in compared), strict=True):
+        outcomes = ["equal" if c.difference is None else "DIFFERS" for c in columns]
+        rows.append((columns[0].signal, *outcomes))
+    frames = max((c.frames for result in compared for c in result.comparisons), default=0)
+    title = f"Every stage against the reference, {frames} frames a signal"
+    print_table(title, ("", *(result.engine for result in compared)), rows)
     for result in results:
-        for comparison in result.comparisons:
-            outcome = "equal" if comparison.difference is None else "DIFFERS"
-            rows.append((result.engine, comparison.signal, str(comparison.frames), outcome))
-        if not result.comparisons:
-            outcome = "equal" if result.failure is None else "FAILED"
-            rows.append((result.engine, "self-test", "", outcome))
-    print_table("Bit for bit against the reference", ("engine", "signal", "frames", ""), rows)
+        if not result.comparisons and result.failure is None:
+            click.echo(f"{result.engine}: self-test passed")
     for name, reason in skipped.items():
         click.echo(f"skipped {name}: {reason}")
     for result in results:

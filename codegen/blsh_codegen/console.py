@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -24,8 +25,21 @@ def print_json(fields: Mapping[str, Any]) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table on stdout; columns after the first are numbers unless they read otherwise."""
-    table = Table(title=title, title_justify="left", title_style="bold")
+    """Print a table on stdout; all columns but the first are aligned to the right.
+
+    Args:
+        title: Line above it.
+        columns: Headings; no heading line where all are empty.
+        rows: Cells.
+    """
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=SIMPLE,
+        show_header=any(columns),
+        pad_edge=False,
+    )
     for index, column in enumerate(columns):
         table.add_column(column, justify="right" if index else "left")
     for row in rows:

@@ -58,6 +58,7 @@ class ElfImage:
         symbols: By name; a global symbol hides a local one of the same name.
         functions: Functions ascending by address, one for each address.
         is_thumb: Whether its functions are entered with the Thumb bit set.
+        data_in_code: Half-open ranges of addresses that hold constants between functions' code.
     """
 
     path: Path
@@ -65,6 +66,7 @@ class ElfImage:
     symbols: dict[str, Symbol]
     functions: tuple[Symbol, ...]
     is_thumb: bool
+    data_in_code: tuple[tuple[int, int], ...] = ()
 
     @property
     def flash_bytes(self) -> int:
@@ -146,6 +148,20 @@ def read_elf(path: Path) -> ElfImage:
         symbols=symbols,
         functions=tuple(by_address[address] for address in sorted(by_address)),
         is_thumb=is_arm,
+        data_in_code=_data_in_code(entries),
+    )
+
+
+def _data_in_code(entries: list[Any]) -> tuple[tuple[int, int], ...]:
+    """Ranges from a mapping symbol of data ($d) to the next one of code ($t, $x)."""
+    marks = sorted(
+        (entry["st_value"], entry.name[1])
+        for entry in entries
+        if entry.name[:2] in ("$d", "$t", "$x") and entry.name[2:3] in ("", ".")
+    )
+    ends = [*(address for address, _ in marks[1:]), 2**32]
+    return tuple(
+        (start, end) for (start, kind), end in zip(marks, ends, strict=False) if kind == "d"
     )
 
 

@@ -6,6 +6,7 @@ import functools
 import importlib.util
 import operator
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ class EmulationUnavailableError(BlshError):
 
 def emulation_unavailable_reason(target: Target) -> str | None:
     """Why a target's code cannot be emulated here, or ``None`` when it can be."""
+    if target.unicorn is None and target.emulated:
+        return f"unicorn has no core for target {target.name}"
     if target.unicorn is None:
         return f"target {target.name} has no emulator"
     for module, package in (("unicorn", "unicorn"), ("elftools", "pyelftools")):
@@ -89,7 +92,7 @@ class Emulator:
         self._uc = unicorn.Uc(arch, functools.reduce(operator.or_, modes))
         constants = unicorn.arm_const if self.image.is_thumb else unicorn.riscv_const
         self._uc.ctl_set_cpu_model(getattr(constants, target.unicorn.cpu))
-        self._stack_bytes = _pages(stack_bytes)
+        self._stack_bytes = -(-stack_bytes // _PAGE) * _PAGE
         self._fault = ""
         self._map_memory()
         self.reset_memory()
@@ -201,6 +204,15 @@ class Emulator:
         """Instructions executed in each function since :meth:`reset_profile`, most first."""
         return self._counter.profile()
 
+    def split_profile(self, parts: Mapping[str, str]) -> None:
+        """From each entry of a named function on, book instructions under its part."""
+        _ = [self.symbol(name) for name in parts]
+        self._counter.split(self._uc, parts)
+
+    def profile_parts(self) -> dict[str, dict[str, int]]:
+        """:meth:`profile` of each part of :meth:`split_profile`."""
+        return self._counter.profile_parts()
+
     def instruction_counts(self) -> dict[int, int]:
         """How often each instruction was executed since :meth:`reset_profile`, by address."""
         return self._counter.counts()
@@ -288,7 +300,3 @@ class Emulator:
 
     def _get(self, register: str) -> int:
         return int(self._uc.reg_read(self._registers[register])) & 0xFFFFFFFF
-
-
-def _pages(size: int) -> int:
-    return -(-size // _PAGE) * _PAGE

@@ -37,7 +37,8 @@ def runtime_sources(folder: Path) -> list[Path]:
     return sorted(folder.glob("blsh*.c"))
 
 
-def _harness_build(folder: Path, tables: Tables) -> tuple[list[Path], dict[str, str | int | None]]:
+def harness_build(folder: Path, tables: Tables) -> tuple[list[Path], dict[str, str | int | None]]:
+    """Sources and macros of the conformance harness for an exported folder."""
     sources = [*runtime_sources(folder), template_folder() / "harness" / "blsh_harness.c"]
     defines: dict[str, str | int | None] = {
         "BLSH_ENABLE_TAP": None,
@@ -77,7 +78,7 @@ class HostEngine:
     name = "host-cffi"
 
     def __init__(self, folder: Path, tables: Tables, work: Path) -> None:
-        sources, defines = _harness_build(folder, tables)
+        sources, defines = harness_build(folder, tables)
         built = compile_shared(sources, [folder], work / "harness.so", defines=defines)
         self.compiler = built.compiler.name
         self.warnings = built.warnings
@@ -120,7 +121,7 @@ class EmulatedEngine:
         compiler: FirmwareCompiler = "zig",
     ) -> None:
         self.name = self.engine_name(target, compiler)
-        sources, defines = _harness_build(folder, tables)
+        sources, defines = harness_build(folder, tables)
         image = build_firmware(
             target,
             sources,

@@ -155,7 +155,7 @@ def _texts(
         "code_bytes": cost.code_bytes,
         "stack_bytes": cost.stack_bytes,
         "code_bytes_basis": cost.basis,
-        **_provenance(model.training),
+        **_training_record(model.training),
     }
     texts = data_headers(tables, layout, target)
     texts["CMakeLists.txt"] = env.get_template("CMakeLists.txt.j2").render(names)
@@ -164,15 +164,21 @@ def _texts(
     return texts
 
 
-def _provenance(training: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Split a model's training record into its validation figures and the rest."""
-    quality = training.get("validation", {})
-    plain = {
+def _training_record(training: Mapping[str, Any]) -> dict[str, Any]:
+    """A model's training record as the report shows it: validation figures, and the rest."""
+    validation = training.get("validation")
+    quality: list[tuple[str, Any, Any]] = []
+    conditions: dict[str, Any] = {}
+    if isinstance(validation, Mapping):
+        before, after = validation.get("unprocessed", {}), validation.get("denoised", {})
+        quality = [(name, value, after.get(name, "")) for name, value in before.items()]
+        conditions = {k: v for k, v in validation.items() if not isinstance(v, Mapping)}
+    provenance = {
         name: value
         for name, value in training.items()
         if name != "validation" and isinstance(value, str | int | float)
     }
-    return {"quality": dict(quality) if isinstance(quality, Mapping) else {}, "provenance": plain}
+    return {"quality": quality, "quality_conditions": conditions, "provenance": provenance}
 
 
 def _copy_runtime(folder: Path, target: Target) -> None:

@@ -12,6 +12,7 @@ import ctypes
 import functools
 import importlib
 import tempfile
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from blsh_codegen.toolchain import compile_shared
 
 ELSEWHERE = "(elsewhere)"
 """Name for executed code that no function symbol covers."""
+
+_Counts = npt.NDArray[np.int64]
 
 
 class _CounterState(ctypes.Structure):
@@ -64,7 +67,8 @@ class InstructionCounter:
         for part in code:
             offset = part.address - start
             self._bytes[offset : offset + len(part.data)] = np.frombuffer(part.data, np.uint8)
-        self._edges: npt.NDArray[np.int64] = np.zeros(len(self._bytes) // 2 + 1, dtype=np.int64)
+        self._edges: _Counts = np.zeros(len(self._bytes) // 2 + 1, dtype=np.int64)
+        self._parts: dict[str, _Counts] = {}
         self._state = _CounterState(
             code_start=start,
             code_bytes=len(self._bytes),
@@ -92,7 +96,32 @@ class InstructionCounter:
 
     def reset(self) -> None:
         """Forget all counts."""
-        self._edges[:] = 0
+        for edges in self._all_edges():
+            edges[:] = 0
+
+    def split(self, engine: Any, parts: Mapping[str, str]) -> None:
+        """From each time that a function is entered, book everything under a part.
+
+        Whatever the compiler made of the functions below it, their instructions are booked with
+        it, those of shared helpers included. The caller's own instructions after it returns are
+        booked there too, under the caller's name.
+
+        Args:
+            engine: The ``unicorn.Uc``.
+            parts: Part of each function, by the function's name.
+        """
+        unicorn: Any = importlib.import_module("unicorn")
+        for name, part in parts.items():
+            edges = self._parts.setdefault(part, np.zeros_like(self._edges))
+            address = self._image.symbols[name].address
+
+            def enter(_: Any, start: int, size: int, edges: _Counts) -> None:
+                # The block itself has just been counted where the previous part is.
+                self._count_block(start, size, -1)
+                self._state.edges = edges.ctypes.data
+                self._count_block(start, size, 1)
+
+            engine.hook_add(unicorn.UC_HOOK_BLOCK, enter, edges, address, address)
 
     def counts(self) -> dict[int, int]:
         """How often each executed instruction was executed, by its address."""
@@ -102,7 +131,31 @@ class InstructionCounter:
 
     def profile(self) -> dict[str, int]:
         """Executed instructions by function, most first."""
-        starts, counts = self._instruction_counts()
+        return self._by_function(*self._instruction_counts())
+
+    def profile_parts(self) -> dict[str, dict[str, int]]:
+        """The same for each part of :meth:`split`; what precedes the first is left out."""
+        starts, _ = self._instruction_counts()
+        return {
+            part: self._by_function(starts, np.cumsum(edges[:-1])[starts])
+            for part, edges in self._parts.items()
+        }
+
+    def total(self) -> int:
+        """Executed instructions."""
+        return int(self._instruction_counts()[1].sum())
+
+    def _all_edges(self) -> list[_Counts]:
+        return [self._edges, *self._parts.values()]
+
+    def _count_block(self, address: int, size: int, times: int) -> None:
+        """Count a block where the compiled hook does at present."""
+        edges = next(one for one in self._all_edges() if one.ctypes.data == self._state.edges)
+        offset = address - self._start
+        edges[offset // 2] += times
+        edges[(offset + size) // 2] -= times
+
+    def _by_function(self, starts: _Counts, counts: _Counts) -> dict[str, int]:
         addresses = self._start + 2 * starts
         totals: dict[str, int] = {}
         functions = self._image.functions
@@ -125,18 +178,14 @@ class InstructionCounter:
                 totals[name] = totals.get(name, 0) + count
         return dict(sorted(totals.items(), key=lambda item: (-item[1], item[0])))
 
-    def total(self) -> int:
-        """Executed instructions."""
-        return int(self._instruction_counts()[1].sum())
-
-    def _instruction_counts(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    def _instruction_counts(self) -> tuple[_Counts, _Counts]:
         """Halfword indices of the executed instructions, and how often each was executed.
 
         The first of a run of executed halfwords starts a block, hence an instruction; from there
         the length of each instruction leads to the next. Literal pools are never executed, so
         they are never mistaken for code.
         """
-        halfword_counts = np.cumsum(self._edges[:-1])
+        halfword_counts = np.cumsum(np.sum(self._all_edges(), axis=0)[:-1])
         executed = np.flatnonzero(halfword_counts)
         is_long = self._is_long().tolist()
         starts: list[int] = []
@@ -174,13 +223,12 @@ class InstructionCounter:
 
     def _attach_python(self, engine: Any) -> None:
         unicorn: Any = importlib.import_module("unicorn")
-        state, edges, start, span = self._state, self._edges, self._start, len(self._bytes)
+        state, start, span = self._state, self._start, len(self._bytes)
 
         def count_block(engine: Any, address: int, size: int, _: object) -> None:
             offset = address - start
             if 0 <= offset <= span - size:
-                edges[offset // 2] += 1
-                edges[(offset + size) // 2] -= 1
+                self._count_block(address, size, 1)
             state.halfwords += size // 2
             if state.halfwords > state.limit_halfwords:
                 engine.emu_stop()

@@ -71,6 +71,7 @@ def build_board_image(
     defines: Defines | None = None,
     optimise: str = "-O2",
     compiler: FirmwareCompiler = "gcc",
+    wrap: Sequence[str] = (),
 ) -> Path:
     """Build a program with ``int main(void)`` for the target's emulated board.
 
@@ -95,6 +96,7 @@ def build_board_image(
         compiler=compiler,
         linker_script=templates / "link" / f"blsh_{machine}.ld",
         entry="blsh_reset_handler",
+        wrap=wrap,
     )
 
 

@@ -133,7 +133,7 @@ def complex_fft(z: npt.NDArray[np.int64], twiddle_q15: Int16Array) -> tuple[Int6
 
 
 def _bit_reversed(n_points: int) -> npt.NDArray[np.intp]:
-    order = np.zeros(1, np.intp)
+    order: npt.NDArray[np.intp] = np.zeros(1, np.intp)
     while order.size < n_points:
         order = np.concatenate([2 * order, 2 * order + 1])
     return order

@@ -1,12 +1,18 @@
 """What the hand-written runtime itself costs on each target, measured and kept here.
 
-Exports state these figures without needing a cross compiler; ``tests/codegen/test_cost.py``
-measures them again and fails when they no longer hold.
+Exports state these figures without needing a cross compiler. ``tests/codegen/test_cost.py``
+measures them again and fails when they no longer hold; after a change to the runtime, or to add a
+target, measure and write ``runtime_cost.json`` anew with one command in the project's folder:
+
+    python -m tests.codegen.measured_costs
 """
 
 from __future__ import annotations
 
+import functools
+import json
 from dataclasses import dataclass
+from importlib import resources
 
 from blsh_codegen.targets import Target
 
@@ -17,7 +23,7 @@ class RuntimeCost:
 
     Attributes:
         code_bytes: Flash of its code.
-        stack_bytes: Stack under `blsh_process`, found by painting.
+        stack_bytes: Stack under `blsh_process`, bounded by reading the code.
         basis: How they were found.
     """
 
@@ -26,18 +32,20 @@ class RuntimeCost:
     basis: str
 
 
-_MEASURED = {
-    "cortex-m4": RuntimeCost(4096, 256, "clang -O2, Cortex-M4"),
-    "cortex-m0plus": RuntimeCost(4096, 256, "clang -O2, Cortex-M0+"),
-    "riscv32imc": RuntimeCost(4096, 256, "clang -O2, RV32IMC"),
-}
-_LARGEST = RuntimeCost(
-    max(cost.code_bytes for cost in _MEASURED.values()),
-    max(cost.stack_bytes for cost in _MEASURED.values()),
-    "largest of the measured targets",
-)
+@functools.cache
+def measured_costs() -> dict[str, RuntimeCost]:
+    """The measured targets' costs by name."""
+    text = resources.files("blsh_codegen").joinpath("runtime_cost.json").read_text("utf-8")
+    return {name: RuntimeCost(**cost) for name, cost in json.loads(text).items()}
 
 
 def runtime_cost(target: Target) -> RuntimeCost:
     """Cost of the runtime on a target; the largest known where it was not measured."""
-    return _MEASURED.get(target.name, _LARGEST)
+    known = measured_costs()
+    if target.name in known:
+        return known[target.name]
+    return RuntimeCost(
+        max(cost.code_bytes for cost in known.values()),
+        max(cost.stack_bytes for cost in known.values()),
+        "largest of the measured targets",
+    )

@@ -97,7 +97,7 @@ def find_host_compiler() -> HostCompiler:
         if shutil.which(name) is not None:
             return HostCompiler(name, (name,))
     if ziglang_available():
-        return HostCompiler("zig cc", _zig_command())
+        return HostCompiler("zig cc", zig_command())
     looked_for = ", ".join(("$CC", *_HOST_COMPILERS, "ziglang"))
     raise BlshError(f"no C compiler found (looked for {looked_for}): {_ZIG_HINT}")
 
@@ -128,8 +128,14 @@ def compile_shared(
         flags.append("-fno-sanitize=all")
     with tempfile.TemporaryDirectory(prefix=".blsh-", dir=_existing_parent(output)) as folder:
         built = Path(folder) / output.name
-        messages = _run_compiler(
-            [*chosen.command, *flags, *_inputs(sources, includes, defines), "-o", str(built)]
+        messages = run_compiler(
+            [
+                *chosen.command,
+                *flags,
+                *compiler_inputs(sources, includes, defines),
+                "-o",
+                str(built),
+            ]
         )
         built.replace(output)
     warnings = tuple(line for line in messages if "warning:" in line)
@@ -169,6 +175,7 @@ def build_firmware(
     roots: Sequence[str] = (),
     linker_script: Path | None = None,
     entry: str = "0",
+    wrap: Sequence[str] = (),
 ) -> Path:
     """Build a freestanding image: no libc, no start-up code, symbols kept.
 
@@ -187,6 +194,7 @@ def build_firmware(
             the figure for flash is then what a shipped image would hold.
         linker_script: Memory layout; the emulator's own when not given.
         entry: Entry symbol or address.
+        wrap: Functions whose calls from other files go to ``__wrap_<name>`` (ld's ``--wrap``).
 
     Returns:
         The path of the image.
@@ -207,10 +215,11 @@ def build_firmware(
         *("-nostdlib", "-isystem", str(runtime), f"-Wl,-T,{script}"),
         *("-Wl,--gc-sections", f"-Wl,--entry={entry}"),
         *(f"-Wl,-u,{symbol}" for symbol in roots),
+        *(f"-Wl,--wrap={symbol}" for symbol in wrap),
     ]
     sources = list(sources)
     if compiler == "zig":
-        command = [*_zig_command(), *target.zig_flags]
+        command = [*zig_command(), *target.zig_flags]
         flags += ["-rtlib=compiler-rt", "-fno-sanitize=all"]
         libraries = []
     else:
@@ -221,8 +230,8 @@ def build_firmware(
         libraries = ["-lgcc"]
     with tempfile.TemporaryDirectory(prefix=".blsh-", dir=_existing_parent(output)) as folder:
         built = Path(folder) / output.name
-        inputs = _inputs(sources, includes, defines)
-        _run_compiler([*command, *flags, *inputs, *libraries, "-o", str(built)])
+        inputs = compiler_inputs(sources, includes, defines)
+        run_compiler([*command, *flags, *inputs, *libraries, "-o", str(built)])
         built.replace(output)
     return output
 
@@ -232,13 +241,15 @@ def template_folder() -> Path:
     return Path(str(resources.files("blsh_firmware_templates")))
 
 
-def _zig_command() -> tuple[str, ...]:
+def zig_command() -> tuple[str, ...]:
+    """The command of the ziglang package's C compiler."""
     return (sys.executable, "-m", "ziglang", "cc")
 
 
-def _inputs(
+def compiler_inputs(
     sources: Sequence[Path], includes: Sequence[Path], defines: Defines | None
 ) -> list[str]:
+    """Macros, include folders and sources as arguments of a compiler."""
     macros = [f"-D{k}" if v is None else f"-D{k}={v}" for k, v in (defines or {}).items()]
     return [*macros, *(f"-I{folder}" for folder in includes), *(str(path) for path in sources)]
 
@@ -250,7 +261,7 @@ def _existing_parent(output: Path) -> Path:
     return parent
 
 
-def _run_compiler(command: Sequence[str]) -> list[str]:
+def run_compiler(command: Sequence[str]) -> list[str]:
     """Run a compiler and return the lines it printed; its failure becomes a one-line error."""
     try:
         done = subprocess.run(

@@ -8,26 +8,40 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from blsh_codegen.board_count import BoardCounts, count_on_board
+from blsh_codegen.cycles import MODELS, estimate_cycles
+from blsh_codegen.elf_image import read_elf
 from blsh_codegen.emulator import Emulator
 from blsh_codegen.engines import runtime_sources
 from blsh_codegen.layout import Layout
+from blsh_codegen.static_stack import bound_stack
 from blsh_codegen.tables import Tables
 from blsh_codegen.targets import Target
 from blsh_codegen.toolchain import FirmwareCompiler, build_firmware
 
-_ENTRY_POINTS = ("blsh_init", "blsh_process", "blsh_latency_samples", "blsh_status_text")
+ENTRY_POINTS = ("blsh_init", "blsh_process", "blsh_latency_samples", "blsh_status_text")
+"""The runtime's public functions."""
 
-STAGE_FUNCTIONS = {
-    "window and FFT": ("blsh_window_frame", "blsh_fft_forward", "memcpy", "memmove"),
-    "features": ("blsh_magnitudes", "blsh_features"),
-    "projection": ("blsh_hash",),
-    "search": ("blsh_search",),
-    "masks": ("blsh_mask_gains", "blsh_apply_gains"),
-    "inverse FFT and overlap-add": ("blsh_fft_inverse", "blsh_overlap_add"),
+STAGE_ENTRIES = {
+    "blsh_window_frame": "window and FFT",
+    "blsh_fft_forward": "window and FFT",
+    "blsh_magnitudes": "features",
+    "blsh_features": "features",
+    "blsh_hash": "projection",
+    "blsh_search": "search",
+    "blsh_mask_gains": "masks",
+    "blsh_apply_gains": "masks",
+    "blsh_fft_inverse": "synthesis",
+    "blsh_overlap_add": "synthesis",
 }
-"""Where each function's instructions are booked; the shared FFT goes half to either direction."""
+"""The stage that begins when `blsh_process` enters a function.
 
-_SHARED_FFT = "complex_fft"
+Everything executed until the next such entry belongs to the stage, whatever the compiler split
+off, inlined or fetched from its library; the instructions of `blsh_process` itself are "other".
+"""
+
+STAGES = (*dict.fromkeys(STAGE_ENTRIES.values()), "other")
+"""The stages of `Usage.stages`, in the order of the signal path."""
 
 
 @dataclass(frozen=True)
@@ -37,17 +51,33 @@ class Usage:
     Attributes:
         instructions_per_second: Executed instructions per second of audio.
         stages: The same by stage; they sum to the total.
+        functions: The same by function of the linked image, most first; on a board under QEMU by
+            function of the runtime with all that it calls.
         instructions_per_code: Search instructions per dictionary entry of all bands.
+        estimated_cycles_per_second: Cycles per second of audio from public instruction timings,
+            without wait states of flash; ``None`` where there is no model of the core.
+        flash: Bytes of flash by table's header, and of the runtime's code.
+        flash_bytes: Their sum, the linked image.
         runtime_code_bytes: Flash of the linked runtime beyond its tables.
-        stack_bytes: Most stack in use under a public function.
+        ram_bytes: State of one stream and the runtime's static data, which is none.
+        stack_bytes: Most stack in use under `blsh_process`, found by painting.
+        static_stack_bytes: Bound on it found by reading the code; ``None`` where there is none.
+        stack_chain: The call chain of that bound.
         compiler: Cross compiler and optimisation.
     """
 
     instructions_per_second: int
     stages: dict[str, int]
+    functions: dict[str, int]
     instructions_per_code: float
+    estimated_cycles_per_second: int | None
+    flash: dict[str, int]
+    flash_bytes: int
     runtime_code_bytes: int
+    ram_bytes: int
     stack_bytes: int
+    static_stack_bytes: int | None
+    stack_chain: tuple[str, ...]
     compiler: str
 
 
@@ -68,52 +98,108 @@ def measure_usage(
         folder: The exported folder.
         tables: The quantised model.
         layout: Its layout.
-        target: An emulated target.
+        target: A target that unicorn or QEMU emulates.
         samples: int16 signal, a whole number of hops.
         work: Folder for the image.
         compiler: Cross compiler.
         optimise: Its optimisation flag.
+
+    Raises:
+        BlshError: No emulator or compiler, or the folder's C does not compile.
     """
-    image = build_firmware(
+    path = build_firmware(
         target,
         runtime_sources(folder),
         [folder],
         work / f"runtime-{target.name}-{compiler}.elf",
         compiler=compiler,
         optimise=optimise,
-        roots=_ENTRY_POINTS,
+        roots=ENTRY_POINTS,
     )
-    emulator = Emulator(image, target)
     hop = tables.geometry.hop
-    state = emulator.allocate(layout.state_bytes)
-    buffer = emulator.allocate(2 * hop)
-    emulator.call("blsh_init", state)
-    emulator.reset_profile()
-    for start in range(0, samples.size, hop):
-        emulator.write(buffer, samples[start : start + hop].tobytes())
-        emulator.call("blsh_process", state, buffer, buffer)
     hops = samples.size // hop
-    per_second = tables.geometry.rate / hop / hops
-    executed = emulator.profile()
-    stages = {name: round(n * per_second) for name, n in _by_stage(executed).items()}
+    samples = samples[: hops * hop]
+    if target.unicorn is not None:
+        counts = _count_in_process(path, target, layout.state_bytes, samples.reshape(hops, hop))
+    else:
+        sources = runtime_sources(folder)
+        counts = _count_on_board(
+            count_on_board(
+                sources,
+                folder,
+                target,
+                samples,
+                hop,
+                list(STAGE_ENTRIES),
+                work,
+                compiler=compiler,
+                optimise=optimise,
+            )
+        )
+    per_second = tables.geometry.rate / samples.size
+    stages = {name: round(count * per_second) for name, count in counts.stages.items()}
     entries = sum(band.n_entries for band in layout.bands)
+    image = read_elf(path)
+    bound = bound_stack(image, ENTRY_POINTS)
+    code_bytes = image.flash_bytes - layout.table_bytes
     return Usage(
         instructions_per_second=sum(stages.values()),
         stages=stages,
-        instructions_per_code=round(executed.get("blsh_search", 0) / hops / entries, 2),
-        runtime_code_bytes=emulator.image.flash_bytes - layout.table_bytes,
-        stack_bytes=emulator.stack_peak_bytes,
+        functions={name: round(n * per_second) for name, n in counts.functions.items()},
+        instructions_per_code=round(counts.stages["search"] / hops / entries, 2),
+        estimated_cycles_per_second=(
+            None if counts.cycles is None else round(counts.cycles * per_second)
+        ),
+        flash={**layout.flash_bytes, "runtime code": code_bytes},
+        flash_bytes=image.flash_bytes,
+        runtime_code_bytes=code_bytes,
+        ram_bytes=layout.state_bytes + image.ram_bytes,
+        stack_bytes=counts.stack_bytes,
+        static_stack_bytes=bound.stack_bytes,
+        stack_chain=bound.chain,
         compiler=f"{compiler} {optimise}",
     )
 
 
-def _by_stage(executed: dict[str, int]) -> dict[str, int]:
-    stages = {
-        stage: sum(executed.get(name, 0) for name in names)
-        for stage, names in STAGE_FUNCTIONS.items()
-    }
-    shared = executed.get(_SHARED_FFT, 0)
-    stages["window and FFT"] += shared // 2
-    stages["inverse FFT and overlap-add"] += shared - shared // 2
-    stages["other"] = sum(executed.values()) - sum(stages.values())
-    return stages
+@dataclass(frozen=True)
+class _Counts:
+    """Executed instructions over a signal, and what else was seen."""
+
+    stages: dict[str, int]
+    functions: dict[str, int]
+    stack_bytes: int
+    cycles: float | None
+
+
+def _count_in_process(
+    path: Path, target: Target, state_bytes: int, hops: npt.NDArray[np.int16]
+) -> _Counts:
+    """Start a stream under unicorn, then count while it runs hop by hop."""
+    emulator = Emulator(path, target)
+    emulator.split_profile(STAGE_ENTRIES)
+    state = emulator.allocate(state_bytes)
+    buffer = emulator.allocate(hops[0].nbytes)
+    emulator.call("blsh_init", state)
+    emulator.reset_profile()
+    for samples in hops:
+        emulator.write(buffer, samples.tobytes())
+        emulator.call("blsh_process", state, buffer, buffer)
+    stages = dict.fromkeys(STAGES, 0)
+    for stage, functions in emulator.profile_parts().items():
+        stages[stage] = sum(n for name, n in functions.items() if name != "blsh_process")
+    stages["other"] = emulator.total_instructions() - sum(stages.values())
+    cycles = None
+    if target.name in MODELS:
+        executed = emulator.instruction_counts()
+        estimate = estimate_cycles(emulator.image, executed, MODELS[target.name])
+        cycles = sum(estimate.values())
+    return _Counts(stages, emulator.profile(), emulator.stack_peak_bytes, cycles)
+
+
+def _count_on_board(counted: BoardCounts) -> _Counts:
+    stages = dict.fromkeys(STAGES, 0)
+    for name, count in counted.functions.items():
+        stages[STAGE_ENTRIES[name]] += count
+    stages["other"] = max(0, counted.total - sum(stages.values()))
+    most_first = sorted(counted.functions.items(), key=lambda item: (-item[1], item[0]))
+    return _Counts(stages, dict(most_first), counted.stack_bytes, None)

@@ -193,4 +193,6 @@ def verify_folder(folder: Path, frames: int) -> tuple[list[EngineResult], dict[s
     if not runtime_sources(folder):
         raise BlshError(f"{folder}: has no blsh*.c; export it again with blsh-export")
     plan = plan_engines(find_target(export.target))
-    return list(run_engines(plan, folder, frames)), plan.skipped
+    order = list(plan.jobs)
+    results = sorted(run_engines(plan, folder, frames), key=lambda one: order.index(one.engine))
+    return results, plan.skipped

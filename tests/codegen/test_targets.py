@@ -7,14 +7,27 @@ from blsh_codegen.targets import TARGETS, find_target
 from blsh_trainer.errors import BlshError
 
 
-def test_the_four_targets_are_known() -> None:
-    assert list(TARGETS) == ["cortex-m4", "cortex-m0plus", "riscv32imc", "generic"]
+def test_the_targets_are_known() -> None:
+    arm = ["cortex-m4", "cortex-m0plus", "cortex-m3", "cortex-m7", "cortex-m33", "cortex-m55"]
+    others = ["riscv32imc", "riscv32imc-zbb", "esp32", "esp32s3", "wasm32", "generic"]
+    assert list(TARGETS) == arm + others
 
 
-def test_only_the_m4_has_a_port_of_its_own() -> None:
+def test_cores_with_the_dsp_extension_share_a_port() -> None:
     ports = {name: target.port for name, target in TARGETS.items()}
-    assert ports.pop("cortex-m4") == "cortex_m4"
-    assert set(ports.values()) == {"generic"}
+    dsp = {name for name, port in ports.items() if port == "cortex_m4"}
+    assert dsp >= {"cortex-m4", "cortex-m7", "cortex-m33"}
+    assert all(ports[name] == "generic" for name in ("cortex-m0plus", "cortex-m3", "esp32"))
+    assert ports["riscv32imc-zbb"] == "riscv_zbb"
+
+
+def test_who_emulates_what() -> None:
+    by_qemu_alone = {"cortex-m55", "riscv32imc-zbb"}
+    not_at_all = {"esp32", "esp32s3", "wasm32", "generic"}
+    assert {name for name, one in TARGETS.items() if not one.emulated} == not_at_all
+    under_unicorn = {name for name, one in TARGETS.items() if one.unicorn is not None}
+    assert under_unicorn == set(TARGETS) - by_qemu_alone - not_at_all
+    assert all(TARGETS[name].qemu_machine is not None for name in by_qemu_alone)
 
 
 @pytest.mark.parametrize("spelling", ["cortex-m4", "Cortex-M4", " cortex_m4 "])
@@ -28,7 +41,7 @@ def test_the_plus_may_be_written_as_a_sign() -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "meant"),
-    [("cortex-m5", "cortex-m4"), ("cortexm0+", "cortex-m0plus"), ("riscv32", "riscv32imc")],
+    [("cortex-m44", "cortex-m4"), ("cortexm0+", "cortex-m0plus"), ("riscv32", "riscv32imc")],
 )
 def test_an_unknown_target_gets_a_suggestion_and_the_list(wrong: str, meant: str) -> None:
     with pytest.raises(BlshError) as caught:
@@ -36,7 +49,8 @@ def test_an_unknown_target_gets_a_suggestion_and_the_list(wrong: str, meant: str
     message = caught.value.message
     assert repr(wrong) in message
     assert f"did you mean {meant!r}?" in message
-    assert "cortex-m4, cortex-m0plus, riscv32imc, generic" in message
+    assert "cortex-m4, cortex-m0plus, " in message
+    assert ", wasm32, generic" in message
 
 
 def test_no_suggestion_when_nothing_is_near() -> None:

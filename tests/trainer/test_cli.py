@@ -1,0 +1,268 @@
+"""blsh-train from the outside."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from blsh_trainer.audio import read_mono, write_wav
+from blsh_trainer.boosting import BoostedHashing
+from blsh_trainer.cli import train
+from blsh_trainer.denoiser import denoise
+from blsh_trainer.metrics import si_sdr
+from blsh_trainer.mixing import draw_mixtures
+from blsh_trainer.model_file import Model, load_model
+from click.testing import CliRunner, Result
+
+SMALL = ("--rate", "8000", "--frame", "256", "--hop", "64", "--projections", "12")
+SIZES = ("--dictionary", "200", "--neighbours", "5")
+
+
+def run(corpus: Path, output: Path, *options: str) -> Result:
+    arguments = ["--speech", str(corpus / "speech/train"), "--noise", str(corpus / "noise/train")]
+    return CliRunner().invoke(train, [*arguments, "-o", str(output), *SMALL, *SIZES, *options])
+
+
+def trained(corpus: Path, output: Path, *options: str) -> Model:
+    result = run(corpus, output, *options)
+    assert result.exit_code == 0, result.output
+    return load_model(output)
+
+
+def interrupted_after(monkeypatch: pytest.MonkeyPatch, rounds: int) -> None:
+    """Make the next boosting end as Ctrl-C would after some rounds."""
+    original = BoostedHashing._round
+
+    def interrupted(self: BoostedHashing, *arguments: object) -> object:
+        if self.bias_.size == rounds:
+            monkeypatch.setattr(BoostedHashing, "_round", original)
+            raise KeyboardInterrupt
+        return original(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(BoostedHashing, "_round", interrupted)
+
+
+def test_trains_a_model_that_denoises_speakers_and_noise_it_has_not_heard(
+    corpus: Path, tmp_path: Path
+) -> None:
+    model = trained(corpus, tmp_path / "m.npz", "--projections", "48", "--dictionary", "30%")
+    mixtures = list(
+        draw_mixtures(
+            sorted((corpus / "speech/test").rglob("*.wav")),
+            sorted((corpus / "noise/train/pink").rglob("*.wav")),
+            rate=8000,
+            snrs_db=[0],
+            minutes=None,
+            rng=np.random.default_rng(0),
+        )
+    )
+    gains = [
+        si_sdr(m.speech, denoise(model, m.noisy)) - si_sdr(m.speech, m.noisy) for m in mixtures
+    ]
+    assert np.mean(gains) > 3
+
+
+@pytest.mark.parametrize("features", ["stft", "mel"])
+@pytest.mark.parametrize(
+    "method", [("blsh",), ("blsh", "--distance", "cross-entropy"), ("lsh",)], ids=" ".join
+)
+def test_every_method_gives_a_valid_model(
+    corpus: Path, tmp_path: Path, features: str, method: tuple[str, ...]
+) -> None:
+    model = trained(
+        corpus, tmp_path / "m.npz", "--features", features, "--mels", "40", "--method", *method
+    )
+    band = model.bands[0]
+    assert (band.n_bits, band.n_entries, band.neighbours, band.mask_bits) == (12, 200, 5, 1)
+    assert band.projection.shape[1] == (40 if features == "mel" else 129)
+    assert 0.1 < band.masks.mean() < 0.9
+    if method[0] == "lsh":
+        assert (band.beta == 1).all()
+        assert (band.bias == 0).all()
+
+
+def test_same_seed_same_model_other_seed_other_model(corpus: Path, tmp_path: Path) -> None:
+    options = ("--projections", "4", "--snr", "-5", "--snr", "5", "--minutes", "0.1")
+    digests = [
+        trained(corpus, tmp_path / f"{i}.npz", *options, "--seed", seed).sha256
+        for i, seed in enumerate(("1", "1", "2"))
+    ]
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_ctrl_c_saves_what_is_learned_and_resume_gives_the_uninterrupted_model(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = trained(corpus, tmp_path / "whole.npz", "--seed", "7")
+    partial = tmp_path / "partial.npz"
+    interrupted_after(monkeypatch, 5)
+    result = run(corpus, partial, "--seed", "7")
+    assert result.exit_code == 130
+    assert f"--resume {partial}" in result.stderr
+    assert load_model(partial).bands[0].n_bits == 5
+    # The seed need not be repeated: it comes from the model.
+    resumed = trained(corpus, tmp_path / "resumed.npz", "--resume", str(partial))
+    assert resumed.sha256 == whole.sha256
+
+
+def test_ctrl_c_before_the_first_projection_saves_nothing(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted_after(monkeypatch, 0)
+    result = run(corpus, tmp_path / "m.npz")
+    assert result.exit_code == 130
+    assert "nothing saved" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_ctrl_c_while_mixing_saves_nothing(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("blsh_trainer.cli.collect_frames", interrupt)
+    result = run(corpus, tmp_path / "m.npz")
+    assert result.exit_code == 130
+    assert "nothing saved" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_real_ctrl_c_saves_a_valid_model(corpus: Path, tmp_path: Path) -> None:
+    output = tmp_path / "m.npz"
+    command = [sys.executable, "-c", "from blsh_trainer.cli import train; train()",
+               "--speech", str(corpus / "speech/train"), "--noise", str(corpus / "noise/train"),
+               "-o", str(output), *SMALL, *SIZES, "--projections", "1000"]  # fmt: skip
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(6)  # long enough to learn some projections, too short for all
+    process.send_signal(signal.SIGINT)
+    _, message = process.communicate(timeout=30)
+    assert process.returncode == 130, message
+    if output.exists():
+        assert "--resume" in message
+        assert 1 <= load_model(output).bands[0].n_bits < 1000
+    else:
+        assert "nothing saved" in message
+
+
+def test_resume_may_change_dictionary_and_neighbours(corpus: Path, tmp_path: Path) -> None:
+    first = tmp_path / "first.npz"
+    one = trained(corpus, first, "--projections", "4")
+    two = trained(corpus, tmp_path / "two.npz", "--projections", "4", "--resume", str(first),
+                  "--dictionary", "50", "--neighbours", "3")  # fmt: skip
+    assert np.array_equal(one.bands[0].projection, two.bands[0].projection)
+    assert two.bands[0].n_entries == 50
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--seed", "1"), "trained with --seed 0, not 1"),
+        (("--features", "mel"), "trained with --features stft, not mel"),
+        (("--hop", "128"), "trained with --hop 64, not 128"),
+        (("--snr", "5"), "trained with --snr 0, not 5"),
+        (("--minutes", "1"), "trained with --minutes all, not 1"),
+        (("--projections", "3"), "--projections 3: .* already has 4"),
+    ],
+)
+def test_resume_refuses_other_options(
+    corpus: Path, tmp_path: Path, options: tuple[str, ...], message: str
+) -> None:
+    first = tmp_path / "first.npz"
+    trained(corpus, first, "--projections", "4", "--method", "lsh")
+    assert_refused(run(corpus, tmp_path / "m.npz", "--resume", str(first), *options), message)
+
+
+def test_resume_refuses_other_recordings(corpus: Path, tmp_path: Path) -> None:
+    first, other = tmp_path / "first.npz", tmp_path / "corpus"
+    trained(corpus, first, "--method", "lsh")
+    shutil.copytree(corpus, other)
+    clip = next(iter((other / "speech/train").rglob("*.wav")))
+    write_wav(clip, 0.5 * read_mono(clip, 8000), 8000)
+    assert_refused(
+        run(other, tmp_path / "m.npz", "--resume", str(first)), "trained on other recordings"
+    )
+
+
+def assert_refused(result: Result, message: str) -> None:
+    assert result.exit_code == 2, result.output
+    line = result.stderr.strip()
+    assert line.startswith("Error: ")
+    assert "\n" not in line
+    assert re.search(message, line), line
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--frame", "1000"), "--frame 1000: must be a power of two"),
+        (("--hop", "100"), "--hop 100: must be a power of two"),
+        (("--hop", "512"), "--hop 512: at most half"),
+        (("--rate", "100"), "--rate 100"),
+        (("--projections", "0"), "--projections 0"),
+        (("--dictionary", "0"), "--dictionary 0"),
+        (("--dictionary", "lots"), "--dictionary lots"),
+        (("--dictionary", "100000"), "--dictionary 100000: there are only"),
+        (("--neighbours", "0"), "--neighbours 0"),
+        (("--neighbours", "201"), "--neighbours 201: the dictionary has only 200"),
+        (("--dictionary", "0.1%"), "--neighbours 5: the dictionary has only 1 "),
+        (("--features", "mel", "--mels", "500"), "--mels 500"),
+        (("--minutes", "0"), "--minutes 0"),
+        (("--minutes", "nan"), "--minutes nan"),
+        (("--seed", "-1"), "--seed -1"),
+        (("--snr", "nan"), "--snr"),
+        (("--resume", "missing.npz"), "missing.npz: cannot read"),
+        (("--speech", "missing"), "missing: no such folder"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_impossible_options_are_one_line_and_leave_the_output_alone(
+    corpus: Path, tmp_path: Path, options: tuple[str, ...], message: str
+) -> None:
+    output = tmp_path / "m.npz"
+    output.write_text("precious")
+    assert_refused(run(corpus, output, *options), message)
+    assert output.read_text() == "precious"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_output_is_checked_before_training(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("blsh_trainer.cli.find_recordings", lambda *_: pytest.fail("began to work"))
+    assert_refused(run(corpus, tmp_path / "none" / "m.npz"), "-o .*m.npz: cannot write there")
+    assert_refused(run(corpus, tmp_path), "-o .*: is a folder")
+
+
+def test_a_bad_recording_is_named(corpus: Path, tmp_path: Path) -> None:
+    other = tmp_path / "corpus"
+    shutil.copytree(corpus, other)
+    bad = other / "speech/train/zz/broken.wav"
+    bad.parent.mkdir()
+    bad.write_bytes(b"RIFF but not really")
+    assert_refused(run(other, tmp_path / "m.npz"), f"{bad}: not readable")
+    assert not (tmp_path / "m.npz").exists()
+
+
+def test_json_is_one_object_and_nothing_else(corpus: Path, tmp_path: Path) -> None:
+    result = run(corpus, tmp_path / "m.npz", "--json", "--projections", "3")
+    fields = json.loads(result.stdout)
+    assert fields["sha256"] == load_model(tmp_path / "m.npz").sha256
+    assert (fields["projections"], fields["dictionary"]) == (3, 200)
+    assert fields["interrupted"] is False
+    assert result.stderr == ""
+
+
+def test_a_pipe_sees_neither_bars_nor_colour(corpus: Path, tmp_path: Path) -> None:
+    result = run(corpus, tmp_path / "m.npz", "--projections", "3")
+    assert "\x1b" not in result.output
+    assert result.stdout.count("\n") == 1
+    assert result.stderr == ""

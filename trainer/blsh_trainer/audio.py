@@ -1,0 +1,150 @@
+"""Audio files in and out: any rate and channel count, checked, converted, written atomically."""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+import soxr
+
+from blsh_trainer.errors import BlshError
+from blsh_trainer.files import write_atomically
+
+FloatArray = npt.NDArray[np.float32]
+StrPath = str | os.PathLike[str]
+
+SUFFIXES = (".wav", ".flac", ".ogg", ".oga")
+
+
+@dataclass(frozen=True)
+class AudioFile:
+    """A recording as it is stored.
+
+    Attributes:
+        samples: ``(n, channels)`` float32, full scale is 1.
+        rate: Sampling rate in Hz.
+    """
+
+    samples: FloatArray
+    rate: int
+
+    def mono(self, rate: int) -> FloatArray:
+        """Mean of the channels, resampled to ``rate`` Hz: ``(n,)`` float32."""
+        return resampled(self.samples.mean(axis=1, dtype=np.float32), self.rate, rate)
+
+
+def resampled(samples: FloatArray, rate_in: int, rate_out: int) -> FloatArray:
+    """Band-limited resampling along the first axis; same rate gives the same samples."""
+    if rate_in == rate_out or samples.shape[0] == 0:
+        return samples
+    return np.asarray(soxr.resample(samples, rate_in, rate_out, quality="HQ"), np.float32)
+
+
+def list_audio(directory: StrPath) -> list[Path]:
+    """Audio files below a folder, in order of their names.
+
+    Raises:
+        BlshError: The folder is missing, is no folder or holds no audio.
+    """
+    folder = Path(directory)
+    if not folder.is_dir():
+        problem = "is not a folder" if folder.exists() else "no such folder"
+        raise BlshError(f"{folder}: {problem}; give one that holds WAV, FLAC or OGG files")
+    files = [p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()]
+    if not files:
+        raise BlshError(f"{folder}: no WAV, FLAC or OGG file in it; give a folder with recordings")
+    return sorted(files, key=lambda p: p.relative_to(folder).as_posix())
+
+
+def read_audio(path: StrPath, *, allow_silence: bool = False) -> AudioFile:
+    """Read a recording with its own rate and channels.
+
+    Args:
+        path: A WAV, FLAC or OGG file.
+        allow_silence: Accept a recording whose samples are all zero.
+
+    Raises:
+        BlshError: The file is missing, unreadable, truncated, empty, silent or not finite.
+    """
+    path = Path(path)
+    try:
+        if _is_cut_short(path):
+            raise BlshError(f"{path}: the recording is truncated; copy it again or remove it")
+        with soundfile.SoundFile(path) as file:
+            expected, rate = file.frames, int(file.samplerate)
+            samples = file.read(dtype="float32", always_2d=True)
+    except OSError as error:
+        raise BlshError(
+            f"{path}: cannot be opened ({error.strerror}); check its name and permissions"
+        ) from error
+    except soundfile.LibsndfileError as error:
+        raise BlshError(
+            f"{path}: not readable as audio ({error.error_string.strip().rstrip('.')}); "
+            "convert it to WAV or remove it"
+        ) from error
+    if samples.shape[0] < expected:
+        raise BlshError(f"{path}: the recording is truncated; copy it again or remove it")
+    if samples.shape[0] == 0:
+        raise BlshError(f"{path}: the recording has no samples; remove it")
+    if not np.isfinite(samples).all():
+        raise BlshError(f"{path}: holds NaN or infinite samples; export it again or remove it")
+    if not allow_silence and not samples.any():
+        raise BlshError(f"{path}: every sample is zero; remove it or record it again")
+    return AudioFile(np.asarray(samples, np.float32), rate)
+
+
+def read_mono(path: StrPath, rate: int) -> FloatArray:
+    """Read a recording as ``(n,)`` float32 at ``rate`` Hz; errors as `read_audio`."""
+    return read_audio(path).mono(rate)
+
+
+def write_wav(path: StrPath, samples: npt.NDArray[np.floating], rate: int) -> None:
+    """Write a 16-bit WAV that appears complete or not at all.
+
+    Args:
+        path: Destination; an existing file is replaced.
+        samples: ``(n,)`` or ``(n, channels)``, full scale 1; beyond it is clipped.
+        rate: Sampling rate in Hz.
+
+    Raises:
+        BlshError: The file cannot be written.
+    """
+    buffer = io.BytesIO()
+    pcm = np.clip(np.rint(np.asarray(samples, np.float64) * 32768), -32768, 32767)
+    soundfile.write(buffer, pcm.astype(np.int16), rate, format="WAV", subtype="PCM_16")
+    try:
+        write_atomically(Path(path), buffer.getvalue())
+    except OSError as error:
+        raise BlshError(
+            f"{path}: cannot be written ({error.strerror}); choose another path"
+        ) from error
+
+
+def _is_cut_short(path: Path) -> bool:
+    """Whether a file ends before its container says; libsndfile itself does not complain."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(12)
+        if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
+            declared = int.from_bytes(head[4:8], "little")
+            streamed = declared in (0, 0xFFFFFFFF)  # written to a pipe: length never filled in
+            return not streamed and size < declared
+        if head[:4] == b"OggS":
+            file.seek(max(0, size - 65536))
+            tail = file.read()
+            last = tail.rfind(b"OggS")
+            return last < 0 or _is_unfinished_page(tail[last:])
+    return False
+
+
+def _is_unfinished_page(page: bytes) -> bool:
+    """Whether the last page of an Ogg stream lacks the end flag or some of its bytes."""
+    if len(page) < 27 or not page[5] & 4:
+        return True
+    segments = page[27 : 27 + page[26]]
+    return len(segments) < page[26] or len(page) < 27 + page[26] + sum(segments)

@@ -1,0 +1,136 @@
+"""From folders of recordings to training frames."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from blsh_trainer.audio import list_audio
+from blsh_trainer.errors import BlshError
+from blsh_trainer.features import frame_features, ideal_binary_mask
+from blsh_trainer.mixing import Mixture, draw_mixtures
+from blsh_trainer.model_file import Geometry
+from blsh_trainer.stft import stft
+
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """The files to train on.
+
+    Attributes:
+        speech: Speech files.
+        noise: Noise files.
+        fingerprint: SHA-256 over their names below the folders they were found in, and contents.
+    """
+
+    speech: tuple[Path, ...]
+    noise: tuple[Path, ...]
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class TrainingFrames:
+    """Frames of noisy speech.
+
+    Attributes:
+        features: ``(N, n_features)`` float32, L2-normalised, none silent.
+        masks: ``(N, ceil(n_bins / 8))`` uint8, ideal binary masks packed by ``numpy.packbits``.
+        n_bins: Bins a mask.
+        seconds: Length of the mixtures they come from.
+    """
+
+    features: FloatArray
+    masks: npt.NDArray[np.uint8]
+    n_bins: int
+    seconds: float
+
+    def mask_levels(self, index: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        """``(len(index), n_bins)`` levels 0 or 1 of some frames."""
+        return np.unpackbits(self.masks[index], axis=1, count=self.n_bins)
+
+
+def find_recordings(speech: Sequence[Path], noise: Sequence[Path]) -> Recordings:
+    """List the audio in some folders.
+
+    Raises:
+        BlshError: A folder is missing or holds no audio, or a file cannot be read.
+    """
+    digest = hashlib.sha256()
+    found: list[tuple[Path, ...]] = []
+    for kind, folders in (("speech", speech), ("noise", noise)):
+        files: list[Path] = []
+        for folder in folders:
+            for path in list_audio(folder):
+                digest.update(f"{kind} {path.relative_to(folder).as_posix()}\n".encode())
+                try:
+                    digest.update(hashlib.sha256(path.read_bytes()).digest())
+                except OSError as error:
+                    raise BlshError(
+                        f"{path}: cannot be read ({error.strerror}); check its permissions"
+                    ) from error
+                files.append(path)
+        found.append(tuple(files))
+    return Recordings(found[0], found[1], digest.hexdigest())
+
+
+def training_mixtures(
+    recordings: Recordings,
+    geometry: Geometry,
+    snrs_db: Sequence[float],
+    minutes: float | None,
+    rng: np.random.Generator,
+) -> Iterable[Mixture]:
+    """The mixtures of `draw_mixtures` for some recordings."""
+    return draw_mixtures(
+        recordings.speech,
+        recordings.noise,
+        rate=geometry.rate,
+        snrs_db=snrs_db,
+        minutes=minutes,
+        rng=rng,
+    )
+
+
+def training_frames(
+    mixtures: Iterable[Mixture],
+    geometry: Geometry,
+    filterbank: FloatArray | None,
+    on_mixture: Callable[[float], None] | None = None,
+) -> TrainingFrames:
+    """Features and masks of every frame of some mixtures; silent frames are left out.
+
+    Args:
+        mixtures: Speech and noise.
+        geometry: Framing.
+        filterbank: ``(M, n_bins)`` for mel features.
+        on_mixture: Called with the seconds done so far.
+
+    Raises:
+        BlshError: There is no frame with sound.
+    """
+    features: list[FloatArray] = []
+    masks: list[npt.NDArray[np.uint8]] = []
+    n_samples = 0
+    for mixture in mixtures:
+        speech = stft(mixture.speech, geometry.frame, geometry.hop)
+        noise = stft(mixture.noise, geometry.frame, geometry.hop)
+        frames = frame_features(np.abs(speech + noise), filterbank)
+        sounding = frames.any(axis=1)
+        mask = ideal_binary_mask(np.abs(speech), np.abs(noise))
+        features.append(frames[sounding])
+        masks.append(np.packbits(mask[sounding], axis=1))
+        n_samples += mixture.speech.size
+        if on_mixture is not None:
+            on_mixture(n_samples / geometry.rate)
+    if not features or not sum(len(f) for f in features):
+        raise BlshError("--speech: every mixture is silent; give recordings with sound in them")
+    return TrainingFrames(
+        np.concatenate(features), np.concatenate(masks), geometry.n_bins, n_samples / geometry.rate
+    )

@@ -1,0 +1,61 @@
+"""Short-time Fourier transform, framed as the streaming runtime frames its input.
+
+Frame f ends with hop f of the signal: before the signal come ``frame - hop`` zeros. Float training
+and the integer reference so see the same frames.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy import fft
+
+FloatArray = npt.NDArray[np.float32]
+ComplexArray = npt.NDArray[np.complex64]
+
+
+def hann_window(frame: int) -> FloatArray:
+    """Periodic Hann window of ``frame`` samples."""
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(frame) / frame)
+    return np.asarray(window, np.float32)
+
+
+def synthesis_window(frame: int, hop: int) -> FloatArray:
+    """Least-squares synthesis window ``w / sum_m w[n - m hop]^2`` (Griffin and Lim 1984)."""
+    window = hann_window(frame).astype(np.float64)
+    power = (window**2).reshape(-1, hop).sum(axis=0)
+    return np.asarray(window / np.tile(power, frame // hop), np.float32)
+
+
+def frame_count(n_samples: int, frame: int, hop: int) -> int:
+    """Number of frames that hold any of ``n_samples`` samples."""
+    return -(-(n_samples + frame - hop) // hop)
+
+
+def stft(samples: npt.NDArray[np.floating], frame: int, hop: int) -> ComplexArray:
+    """Spectra of Hann-windowed frames.
+
+    Args:
+        samples: ``(n,)`` mono signal.
+        frame: Frame length in samples.
+        hop: Hop in samples, a divisor of ``frame``.
+
+    Returns:
+        ``(frame_count(n), frame // 2 + 1)`` complex64.
+    """
+    n_frames = frame_count(samples.size, frame, hop)
+    padded = np.zeros((n_frames - 1) * hop + frame, np.float32)
+    padded[frame - hop : frame - hop + samples.size] = samples
+    frames = np.lib.stride_tricks.sliding_window_view(padded, frame)[::hop]
+    spectra: ComplexArray = fft.rfft(frames * hann_window(frame), axis=1)
+    return spectra
+
+
+def istft(spectra: ComplexArray, n_samples: int, frame: int, hop: int) -> FloatArray:
+    """Inverse of `stft`: ``(n_samples,)`` float32, aligned with the analysed signal."""
+    frames = fft.irfft(spectra, frame, axis=1).astype(np.float32) * synthesis_window(frame, hop)
+    n_frames, blocks = frames.shape[0], frame // hop
+    total = np.zeros((n_frames + blocks - 1, hop), np.float32)
+    for block in range(blocks):
+        total[block : block + n_frames] += frames[:, block * hop : (block + 1) * hop]
+    return total.reshape(-1)[frame - hop : frame - hop + n_samples].copy()

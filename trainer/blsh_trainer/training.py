@@ -1,0 +1,225 @@
+"""Training as one call: options and recordings in, a model out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from blsh_trainer.boosting import BoostedHashing, Learned, Round
+from blsh_trainer.corpus import Recordings, TrainingFrames, training_frames, training_mixtures
+from blsh_trainer.dictionary import DictionarySize, check_neighbours, choose_entries
+from blsh_trainer.errors import BlshError
+from blsh_trainer.features import make_filterbank
+from blsh_trainer.hashing import hash_bits, pack_codes
+from blsh_trainer.mixing import check_minutes
+from blsh_trainer.model_file import Band, FeatureKind, Geometry, Model, check_geometry
+from blsh_trainer.projections import random_projections
+from blsh_trainer.similarity import DistanceKind
+
+FloatArray = npt.NDArray[np.float32]
+Method = Literal["blsh", "lsh"]
+
+MAX_PROJECTIONS = 1024
+# Options that decide what the projections are: a resumed model must agree on them.
+LEARNING_OPTIONS = (
+    "method",
+    "distance",
+    "rate",
+    "frame",
+    "hop",
+    "features",
+    "mels",
+    "snr",
+    "minutes",
+    "seed",
+)
+# Separate streams of random numbers, so that none depends on how far another has run.
+_MIXING_STREAM, _DICTIONARY_STREAM = 1, 2
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """What `blsh-train` is told; see its ``--help``.
+
+    Attributes:
+        projections: L, bits a hash code.
+        dictionary: Size of the dictionary, a count or a share such as ``"1%"``.
+        neighbours: K.
+        method: ``"blsh"`` or ``"lsh"``.
+        distance: Element-wise distance that boosting reduces.
+        features: ``"stft"`` or ``"mel"``.
+        mels: Number of mel filters; ignored for STFT features.
+        frame: Frame in samples.
+        hop: Hop in samples.
+        rate: Sampling rate in Hz.
+        snr: Signal-to-noise ratios of the mixtures in dB.
+        minutes: Minutes of mixtures; ``None`` for one pass through the speech.
+        seed: Seed of everything random.
+    """
+
+    projections: int = 150
+    dictionary: str = "1%"
+    neighbours: int = 10
+    method: Method = "blsh"
+    distance: DistanceKind = "squared"
+    features: FeatureKind = "stft"
+    mels: int = 80
+    frame: int = 1024
+    hop: int = 256
+    rate: int = 16000
+    snr: tuple[float, ...] = (0.0,)
+    minutes: float | None = None
+    seed: int = 0
+
+    @property
+    def geometry(self) -> Geometry:
+        """Framing and features."""
+        return Geometry(self.rate, self.frame, self.hop, self.features)
+
+    def check(self) -> None:
+        """Raise `BlshError` naming the option where a value is impossible on its own."""
+        check_geometry(self.geometry)
+        check_minutes(self.minutes)
+        make_filterbank(self.geometry, self.mels)
+        size = DictionarySize.parse(self.dictionary)
+        check_neighbours(self.neighbours, size.count or 1 << 62)
+        if not 1 <= self.projections <= MAX_PROJECTIONS:
+            raise BlshError(f"--projections {self.projections}: must be 1 to {MAX_PROJECTIONS}")
+        if self.seed < 0:
+            raise BlshError(f"--seed {self.seed}: must not be negative")
+        if not self.snr or not all(abs(snr) <= 100 for snr in self.snr):
+            raise BlshError("--snr: give ratios between -100 and 100 dB")
+
+    def record(self) -> dict[str, Any]:
+        """The options as the model file keeps them."""
+        return {**asdict(self), "snr": list(self.snr)}
+
+
+def collect_frames(
+    recordings: Recordings,
+    options: TrainingOptions,
+    on_mixture: Callable[[float], None] | None = None,
+) -> TrainingFrames:
+    """Mix the recordings and turn them into frames; errors as `training_frames`."""
+    mixtures = training_mixtures(
+        recordings,
+        options.geometry,
+        options.snr,
+        options.minutes,
+        np.random.default_rng([options.seed, _MIXING_STREAM]),
+    )
+    bank = make_filterbank(options.geometry, options.mels)
+    return training_frames(mixtures, options.geometry, bank, on_mixture)
+
+
+def new_estimator(options: TrainingOptions, resumed: Model | None = None) -> BoostedHashing:
+    """The estimator for some options, holding the projections of a model to go on from."""
+    estimator = BoostedHashing(
+        n_projections=options.projections,
+        distance=options.distance,
+        warm_start=True,
+        random_state=options.seed,
+    )
+    if resumed is not None:
+        band = resumed.bands[0]
+        estimator.learned = Learned(
+            band.projection, band.bias, band.beta, np.array(resumed.training["epsilon"])
+        )
+    return estimator
+
+
+def learn(
+    estimator: BoostedHashing,
+    frames: TrainingFrames,
+    options: TrainingOptions,
+    callback: Callable[[Round], None] | None = None,
+) -> None:
+    """Boost, or draw, the projections that are still missing.
+
+    An interrupted call leaves the estimator with the projections learned so far.
+    """
+    if options.method == "blsh":
+        estimator.fit(frames.features, callback)
+        return
+    n = options.projections
+    estimator.learned = Learned(
+        random_projections(n, frames.features.shape[1], options.seed),
+        np.zeros(n, np.float32),
+        np.ones(n, np.float32),
+        np.zeros(0),  # nothing was boosted
+    )
+
+
+def build_model(
+    estimator: BoostedHashing,
+    frames: TrainingFrames,
+    options: TrainingOptions,
+    fingerprint: str,
+) -> Model:
+    """Hash the dictionary with the projections at hand and put the model together."""
+    n_frames = frames.features.shape[0]
+    n_entries = DictionarySize.parse(options.dictionary).entries(n_frames)
+    check_neighbours(options.neighbours, n_entries)
+    rng = np.random.default_rng([options.seed, _DICTIONARY_STREAM])
+    index = choose_entries(n_frames, n_entries, rng)
+    bits = hash_bits(frames.features[index], estimator.projection_, estimator.bias_)
+    band = Band(
+        bins=(0, options.geometry.n_bins),
+        feature_range=(0, frames.features.shape[1]),
+        neighbours=options.neighbours,
+        mask_bits=1,
+        projection=estimator.projection_,
+        bias=estimator.bias_,
+        beta=estimator.beta_,
+        codes=pack_codes(bits),
+        masks=frames.mask_levels(index),
+    )
+    training = {
+        "options": options.record(),
+        "fingerprint": fingerprint,
+        "frames": n_frames,
+        "seconds": round(frames.seconds, 3),
+        "epsilon": [float(value) for value in estimator.epsilon_],
+    }
+    bank = make_filterbank(options.geometry, options.mels)
+    return Model(options.geometry, (band,), bank, training)
+
+
+def check_resumable(model: Model, options: TrainingOptions, fingerprint: str, name: str) -> None:
+    """Raise `BlshError` where a model was not trained with these options and recordings.
+
+    Args:
+        model: The model to go on from.
+        options: The options of this run.
+        fingerprint: Of this run's recordings.
+        name: The model's file, for messages.
+    """
+    recorded = model.training.get("options")
+    if not isinstance(recorded, dict) or len(model.bands) != 1:
+        raise BlshError(f"{name}: --resume needs a model written by blsh-train")
+    wanted = options.record()
+    for option in LEARNING_OPTIONS:
+        if recorded.get(option) != wanted[option]:
+            raise BlshError(
+                f"{name}: was trained with --{option} {_shown(recorded.get(option))}, not "
+                f"{_shown(wanted[option])}; --resume with the same options"
+            )
+    if model.training.get("fingerprint") != fingerprint:
+        raise BlshError(
+            f"{name}: was trained on other recordings; --resume with the same --speech and --noise"
+        )
+    if model.bands[0].n_bits > options.projections:
+        raise BlshError(
+            f"--projections {options.projections}: {name} already has {model.bands[0].n_bits}; "
+            "ask for more"
+        )
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(f"{item:g}" for item in value)
+    return "all" if value is None else str(value)
