@@ -256,7 +256,8 @@ def document(model: Model) -> str:
         "Left out on purpose: whatever is licensed for research or non-commercial use only "
         "(RAVDESS, Emo-DB, most of ESC-50), share-alike and GPL recordings (whether a model is an "
         "adaptation of them is unsettled), and sources whose licence is unstated or unclear. "
-        "The recordings marked CC BY ask for the attribution that the tables give.",
+        "No recording is distributed with the project. The authors of single CC BY recordings "
+        "are named by their collections: the Freesound numbers of ESC-50, the credits of Noisekun.",
         "",
     ]
     return "\n".join(lines)

@@ -45,7 +45,7 @@ class Peer:
     source: str
 
 
-_MEASURED = "measured on the same emulated Cortex-M4 over the same audio"
+_MEASURED = "measured on the same emulated Cortex-M4 over noisy speech"
 
 PEERS = (
     Peer(

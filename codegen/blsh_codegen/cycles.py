@@ -3,9 +3,9 @@
 The timings are those that Arm publishes in the Technical Reference Manuals of the Cortex-M4 (DDI
 0439, table 3-1), Cortex-M3 (DDI 0337, table 3-1) and Cortex-M0+ (DDI 0484, table 3-1) for memory
 without wait states. Where a manual gives a range, the comment beside the number says what was
-taken. Real parts add wait states of flash, less what their caches and prefetchers save: on
-published boards cycles are some 15 to 30 % more. Cores for which no timings are public have no
-model.
+taken. Real parts add wait states of flash, less what their caches and prefetchers save: estimates
+of this kind came out 15 to 27 % below published measurements on boards. Cores for which no timings
+are public have no model.
 """
 
 from __future__ import annotations

@@ -35,10 +35,9 @@ class EmulationUnavailableError(BlshError):
 
 def emulation_unavailable_reason(target: Target) -> str | None:
     """Why a target's code cannot be emulated here, or ``None`` when it can be."""
-    if target.unicorn is None and target.emulated:
-        return f"unicorn has no core for target {target.name}"
     if target.unicorn is None:
-        return f"target {target.name} has no emulator"
+        missing = "core in unicorn" if target.emulated else "emulator"
+        return f"target {target.name} has no {missing}"
     for module, package in (("unicorn", "unicorn"), ("elftools", "pyelftools")):
         if importlib.util.find_spec(module) is None:
             return f"{package} is not installed: pip install 'blsh[emulation]'"
@@ -206,8 +205,7 @@ class Emulator:
 
     def split_profile(self, parts: Mapping[str, str]) -> None:
         """From each entry of a named function on, book instructions under its part."""
-        _ = [self.symbol(name) for name in parts]
-        self._counter.split(self._uc, parts)
+        self._counter.split(self._uc, {self.symbol(name): part for name, part in parts.items()})
 
     def profile_parts(self) -> dict[str, dict[str, int]]:
         """:meth:`profile` of each part of :meth:`split_profile`."""

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from blsh_trainer.errors import BlshError
 
-from blsh_codegen.elf_image import ElfImage
+from blsh_codegen.elf_image import ElfImage, Symbol
 from blsh_codegen.toolchain import compile_shared
 
 ELSEWHERE = "(elsewhere)"
@@ -99,7 +99,7 @@ class InstructionCounter:
         for edges in self._all_edges():
             edges[:] = 0
 
-    def split(self, engine: Any, parts: Mapping[str, str]) -> None:
+    def split(self, engine: Any, parts: Mapping[Symbol, str]) -> None:
         """From each time that a function is entered, book everything under a part.
 
         Whatever the compiler made of the functions below it, their instructions are booked with
@@ -108,12 +108,12 @@ class InstructionCounter:
 
         Args:
             engine: The ``unicorn.Uc``.
-            parts: Part of each function, by the function's name.
+            parts: Part of each function.
         """
         unicorn: Any = importlib.import_module("unicorn")
-        for name, part in parts.items():
+        for function, part in parts.items():
             edges = self._parts.setdefault(part, np.zeros_like(self._edges))
-            address = self._image.symbols[name].address
+            address = function.address
 
             def enter(_: Any, start: int, size: int, edges: _Counts) -> None:
                 # The block itself has just been counted where the previous part is.

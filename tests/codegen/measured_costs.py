@@ -14,6 +14,7 @@ from pathlib import Path
 import blsh_codegen
 from blsh_codegen.elf_image import read_elf
 from blsh_codegen.engines import runtime_sources
+from blsh_codegen.export import default_model
 from blsh_codegen.layout import lay_out
 from blsh_codegen.runtime_cost import RuntimeCost
 from blsh_codegen.static_stack import bound_stack
@@ -21,7 +22,7 @@ from blsh_codegen.tables import quantise
 from blsh_codegen.targets import TARGETS, Target
 from blsh_codegen.toolchain import build_firmware, firmware_unavailable_reason
 from blsh_codegen.usage import ENTRY_POINTS
-from blsh_trainer.model_file import Geometry, Model
+from blsh_trainer.model_file import Geometry, Model, load_model
 
 from tests.codegen.folders import exported
 from tests.models import PAPER, BandSpec, general_model, random_model
@@ -30,6 +31,7 @@ MODELS: dict[str, Model] = {
     "paper": random_model(PAPER, (BandSpec(513, n_bits=150, n_entries=300, neighbours=10),)),
     "bands": general_model(),
     "mel": random_model(Geometry(16000, 512, 256, features="mel")),
+    "default": load_model(default_model()),
 }
 COSTS = Path(blsh_codegen.__file__).with_name("runtime_cost.json")
 _STEP = 16

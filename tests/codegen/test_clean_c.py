@@ -18,7 +18,7 @@ from blsh_codegen.signals import conformance_signals
 from blsh_codegen.tables import quantise
 from blsh_codegen.targets import TARGETS, Target
 from blsh_codegen.toolchain import find_gcc, template_folder, ziglang_available
-from blsh_trainer.model_file import Geometry, Model
+from blsh_trainer.model_file import Geometry
 
 from tests.codegen.folders import exported
 from tests.models import BandSpec, general_model, random_model
@@ -206,11 +206,23 @@ WIDE = random_model(
 )
 
 
-@pytest.mark.parametrize("port", PORTS)
-@pytest.mark.parametrize("model", [*MODELS.values(), WIDE], ids=[*MODELS, "wide"])
+SANITIZED = {"wide": WIDE, **MODELS}
+
+
+@pytest.mark.parametrize(
+    ("name", "port"),
+    [
+        pytest.param(
+            name, port, marks=() if port == "generic" or name == "general" else pytest.mark.slow
+        )
+        for name in SANITIZED
+        for port in PORTS
+    ],
+)
 def test_sanitizers_find_nothing_on_any_conformance_signal(
-    model: Model, port: str, tmp_path: Path
+    name: str, port: str, tmp_path: Path
 ) -> None:
+    model = SANITIZED[name]
     compiler = sanitizing_compiler(tmp_path)
     folder = exported(model, tmp_path / "export", PORTS[port])
     (tmp_path / "driver.c").write_text(DRIVER)
