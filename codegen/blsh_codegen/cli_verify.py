@@ -90,7 +90,7 @@ def _print_usage(engine: str, usage: Usage) -> None:
         ("total", f"{usage.instructions_per_second / 1e6:.2f}"),
         ("instructions a dictionary code", f"{usage.instructions_per_code:.1f}"),
         ("runtime code, bytes", f"{usage.runtime_code_bytes:,}"),
-        ("stack, bytes", f"{usage.stack_bytes:,}"),
+        ("stack painted, bytes", f"{usage.stack_bytes:,}"),
     ]
     title = f"Cost on {engine} ({usage.compiler}), million instructions a second of audio"
     print_table(title, ("", ""), rows)

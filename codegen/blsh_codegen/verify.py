@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import tempfile
 from collections.abc import Callable, Iterator
@@ -23,6 +24,9 @@ from blsh_codegen.tables import quantise
 from blsh_codegen.targets import Target, find_target
 from blsh_codegen.toolchain import FirmwareCompiler, find_host_compiler, firmware_unavailable_reason
 from blsh_codegen.usage import Usage, measure_usage
+from blsh_codegen.wasm import WasmEngine, wasm_unavailable_reason
+
+COMPILERS: tuple[FirmwareCompiler, ...] = ("zig", "gcc")
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,9 @@ class EngineResult:
         return next((c.difference for c in self.comparisons if c.difference is not None), None)
 
 
+Job = Callable[[Path, int], EngineResult]
+
+
 @dataclass(frozen=True)
 class Plan:
     """Engines to run and engines that cannot be.
@@ -61,38 +68,39 @@ class Plan:
         skipped: Name of each engine that cannot run here, and why.
     """
 
-    jobs: dict[str, Callable[[Path, int], EngineResult]]
+    jobs: dict[str, Job]
     skipped: dict[str, str]
 
 
 def plan_engines(target: Target) -> Plan:
-    """Find out which engines can run here."""
+    """Find out which engines can run here.
+
+    Raises:
+        BlshError: There is no C compiler for this machine.
+    """
     find_host_compiler()
-    jobs: dict[str, Callable[[Path, int], EngineResult]] = {HostEngine.name: _run_host}
+    jobs: dict[str, Job] = {HostEngine.name: _run_host}
     skipped: dict[str, str] = {}
-    if not target.emulated:
-        return Plan(jobs, skipped)
-    compilers: tuple[tuple[FirmwareCompiler, Callable[[Path, int], EngineResult]], ...] = (
-        ("zig", _run_emulated_zig),
-        ("gcc", _run_emulated_gcc),
-    )
-    for compiler, job in compilers:
-        name = EmulatedEngine.engine_name(target, compiler)
-        reason = emulation_unavailable_reason(target) or firmware_unavailable_reason(
-            target, compiler
-        )
+    for name, reason, job in _target_engines(target):
         if reason is None:
             jobs[name] = job
         else:
             skipped[name] = reason
-    if target.qemu_machine is not None:
-        reason = qemu_unavailable_reason(target)
-        name = f"qemu-{target.qemu_machine}"
-        if reason is None:
-            jobs[name] = _run_qemu
-        else:
-            skipped[name] = reason
     return Plan(jobs, skipped)
+
+
+def _target_engines(target: Target) -> Iterator[tuple[str, str | None, Job]]:
+    """Name, why it cannot run here or ``None``, and function of each engine of a target."""
+    if target.unicorn is not None:
+        for compiler in COMPILERS:
+            reason = emulation_unavailable_reason(target)
+            reason = reason or firmware_unavailable_reason(target, compiler)
+            job = functools.partial(_run_emulated, compiler=compiler)
+            yield EmulatedEngine.engine_name(target, compiler), reason, job
+    if target.qemu_machine is not None:
+        yield f"qemu-{target.qemu_machine}", qemu_unavailable_reason(target), _run_qemu
+    if target.is_wasm:
+        yield f"wasmtime-{target.name}", wasm_unavailable_reason(target), _run_wasm
 
 
 def run_engines(plan: Plan, folder: Path, frames: int) -> Iterator[EngineResult]:
@@ -138,14 +146,6 @@ def _run_host(folder: Path, frames: int) -> EngineResult:
         return EngineResult(engine.name, tuple(compare_all(engine, tables, signals)))
 
 
-def _run_emulated_zig(folder: Path, frames: int) -> EngineResult:
-    return _run_emulated(folder, frames, "zig")
-
-
-def _run_emulated_gcc(folder: Path, frames: int) -> EngineResult:
-    return _run_emulated(folder, frames, "gcc")
-
-
 def _run_emulated(folder: Path, frames: int, compiler: FirmwareCompiler) -> EngineResult:
     export, model = load_export(folder)
     target = find_target(export.target)
@@ -159,6 +159,15 @@ def _run_emulated(folder: Path, frames: int, compiler: FirmwareCompiler) -> Engi
             folder, tables, lay_out(tables), target, noisy.samples, Path(work), compiler=compiler
         )
     return EngineResult(engine.name, comparisons, usage=usage)
+
+
+def _run_wasm(folder: Path, frames: int) -> EngineResult:
+    export, model = load_export(folder)
+    tables = quantise(model)
+    with tempfile.TemporaryDirectory(prefix="blsh-verify-") as work:
+        engine = WasmEngine(folder, tables, find_target(export.target), Path(work))
+        signals = conformance_signals(model.geometry, frames)
+        return EngineResult(engine.name, tuple(compare_all(engine, tables, signals)))
 
 
 def _run_qemu(folder: Path, frames: int) -> EngineResult:
