@@ -17,8 +17,13 @@ from blsh_trainer.errors import BlshError
 from blsh_trainer.files import current_umask
 from blsh_trainer.model_file import SCHEMA_VERSION, Model, load_model, save_model
 
-from blsh_codegen.golden import golden_vectors
 from blsh_codegen.layout import Layout, lay_out
+from blsh_codegen.packaging import (
+    copy_selftest,
+    package_texts,
+    selftest_texts,
+    with_table_checks,
+)
 from blsh_codegen.render import context, data_headers, environment
 from blsh_codegen.runtime_cost import RuntimeCost, runtime_cost
 from blsh_codegen.tables import Tables, quantise
@@ -27,7 +32,6 @@ from blsh_codegen.toolchain import template_folder
 
 MANIFEST = "blsh_export.json"
 MODEL_COPY = "blsh_model.npz"
-_SELFTEST = "selftest"
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,9 @@ def export_model(model: Model, target: Target, directory: Path, *, force: bool =
         staging.chmod(0o777 & ~current_umask())
         _copy_runtime(staging, target)
         for name, text in texts.items():
-            (staging / name).write_text(text, encoding="utf-8", newline="\n")
+            path = staging / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8", newline="\n")
         save_model(model, staging / MODEL_COPY)
         files = _files(staging) | {MANIFEST}
         export = Export(
@@ -145,23 +151,22 @@ def load_export(directory: Path) -> tuple[Export, Model]:
 def _texts(
     model: Model, tables: Tables, layout: Layout, target: Target, cost: RuntimeCost
 ) -> dict[str, str]:
-    env = environment()
     names = context(tables, layout, target)
     runtime = template_folder() / "runtime"
     names |= {
         "sources": sorted(path.name for path in runtime.glob("*.c")),
-        "golden": golden_vectors(tables),
         "flash_bytes": layout.table_bytes + cost.code_bytes,
         "code_bytes": cost.code_bytes,
         "stack_bytes": cost.stack_bytes,
         "code_bytes_basis": cost.basis,
         **_training_record(model.training),
     }
-    texts = data_headers(tables, layout, target)
-    texts["CMakeLists.txt"] = env.get_template("CMakeLists.txt.j2").render(names)
-    texts["REPORT.md"] = env.get_template("REPORT.md.j2").render(names)
-    texts[f"{_SELFTEST}/blsh_golden.h"] = env.get_template("blsh_golden.h.j2").render(names)
-    return texts
+    return {
+        **with_table_checks(data_headers(tables, layout, target), layout),
+        **package_texts(names),
+        **selftest_texts(names, tables),
+        "REPORT.md": environment().get_template("REPORT.md.j2").render(names),
+    }
 
 
 def _training_record(training: Mapping[str, Any]) -> dict[str, Any]:
@@ -189,10 +194,7 @@ def _copy_runtime(folder: Path, target: Target) -> None:
             not path.name.startswith("blsh_port") or path.name in ports
         ):
             shutil.copyfile(path, folder / path.name)
-    (folder / _SELFTEST).mkdir()
-    for path in sorted((templates / _SELFTEST).iterdir()):
-        if path.is_file():
-            shutil.copyfile(path, folder / _SELFTEST / path.name)
+    copy_selftest(folder, target)
     shutil.copyfile(templates / "LICENSE.MIT-0", folder / "LICENSE")
 
 

@@ -20,6 +20,8 @@ UInt8Array = npt.NDArray[np.uint8]
 MAX_CODE_BITS = 15
 MASKS_PER_OFFSET = 8
 N_CONTEXTS = 2
+STREAM_PADDING = 3
+"""Bytes after the last mask: decoders read whole words."""
 
 _LEVELS_PER_CHUNK = {1: 8, 2: 4, 3: 2, 4: 2}
 
@@ -30,11 +32,22 @@ class HuffmanCode:
 
     Attributes:
         counts: ``(MAX_CODE_BITS + 1,)`` uint16, number of codes of each length in bits.
+        limits: ``(MAX_CODE_BITS + 1,)`` uint16: written from the top of `MAX_CODE_BITS` bits, all
+            codes of up to ``n`` bits are below ``limits[n]``.
+        offsets: ``(MAX_CODE_BITS + 1,)`` int16: a code of ``n`` bits plus ``offsets[n]`` is its
+            place in ``symbols``.
         symbols: Chunk values, uint8, in order of code.
     """
 
     counts: npt.NDArray[np.uint16]
+    limits: npt.NDArray[np.uint16]
+    offsets: npt.NDArray[np.int16]
     symbols: UInt8Array
+
+    @property
+    def nbytes(self) -> int:
+        """Size of what decoding needs."""
+        return self.limits.nbytes + self.offsets.nbytes + self.symbols.nbytes
 
 
 @dataclass(frozen=True)
@@ -45,7 +58,7 @@ class CompressedMasks:
         mask_bits: Bits a level.
         n_bins: Levels a mask.
         codes: One Huffman code a context.
-        stream: All masks' coded chunks, most significant bit first.
+        stream: All masks' coded chunks, most significant bit first, and `STREAM_PADDING` zeros.
         offsets: Byte offset of every `MASKS_PER_OFFSET`-th mask.
         lengths: ``(T,)`` length of each mask in bytes.
     """
@@ -65,7 +78,7 @@ class CompressedMasks:
     @property
     def bits_per_bin(self) -> float:
         """Average cost of a mask level in bits, index and codes included."""
-        tables = sum(code.counts.nbytes + code.symbols.nbytes for code in self.codes)
+        tables = sum(code.nbytes for code in self.codes)
         total = self.stream.nbytes + self.offsets.nbytes + self.lengths.nbytes + tables
         return 8.0 * total / (self.lengths.size * self.n_bins)
 
@@ -106,24 +119,20 @@ def decompress(compressed: CompressedMasks, entry: int) -> UInt8Array:
     block = entry - entry % MASKS_PER_OFFSET
     start = int(compressed.offsets[block // MASKS_PER_OFFSET])
     start += int(compressed.lengths[block:entry].sum())
-    bits = np.unpackbits(compressed.stream[start : start + int(compressed.lengths[entry])])
+    bits = np.unpackbits(compressed.stream[start:])
+    weights = 1 << np.arange(MAX_CODE_BITS)[::-1]
     per_chunk, width = compressed.levels_per_chunk, compressed.mask_bits
     levels: list[int] = []
     position, context = 0, 0
     while len(levels) < compressed.n_bins:
         code = compressed.codes[context]
-        # `offset` is how far the bits read so far lie beyond the first code of their length.
-        offset, first_symbol, length = 0, 0, 0
-        while True:
-            offset = 2 * offset + int(bits[position])
-            position += 1
+        ahead = int(bits[position : position + MAX_CODE_BITS] @ weights)
+        length = 1
+        while ahead >= code.limits[length]:
             length += 1
-            count = int(code.counts[length])
-            if offset < count:
-                break
-            offset -= count
-            first_symbol += count
-        chunk = int(code.symbols[first_symbol + offset])
+        position += length
+        place = (ahead >> (MAX_CODE_BITS - length)) + int(code.offsets[length])
+        chunk = int(code.symbols[place])
         levels += [(chunk >> (width * i)) & ((1 << width) - 1) for i in range(per_chunk)]
         context = chunk >> (width * per_chunk - 1)
     return np.array(levels[: compressed.n_bins], np.uint8)
@@ -174,21 +183,27 @@ def _limited_code_lengths(
 
 def _canonical_code(lengths: npt.NDArray[np.int64]) -> HuffmanCode:
     order = np.lexsort((np.arange(lengths.size), lengths))
+    counts = np.bincount(lengths[lengths > 0], minlength=MAX_CODE_BITS + 1)
+    limits, offsets = np.zeros_like(counts), np.zeros_like(counts)
+    next_code, place = 0, 0
+    for length in range(1, MAX_CODE_BITS + 1):
+        next_code *= 2
+        offsets[length] = place - next_code
+        next_code += counts[length]
+        place += counts[length]
+        limits[length] = next_code << (MAX_CODE_BITS - length)
     return HuffmanCode(
-        counts=np.bincount(lengths[lengths > 0], minlength=MAX_CODE_BITS + 1).astype(np.uint16),
+        counts=counts.astype(np.uint16),
+        limits=limits.astype(np.uint16),
+        offsets=offsets.astype(np.int16),
         symbols=order[lengths[order] > 0].astype(np.uint8),
     )
 
 
 def _code_words(code: HuffmanCode) -> npt.NDArray[np.uint32]:
     """Code word of each of ``code.symbols``."""
-    words: list[int] = []
-    word = 0
-    for count in code.counts[1:].tolist():
-        word *= 2
-        words += range(word, word + count)
-        word += count
-    return np.array(words, np.uint32)
+    lengths = np.repeat(np.arange(MAX_CODE_BITS + 1), code.counts)
+    return (np.arange(lengths.size) - code.offsets[lengths]).astype(np.uint32)
 
 
 def _pack(
@@ -204,4 +219,4 @@ def _pack(
         n_bytes = (n_bits + 7) // 8
         rows.append((value << (8 * n_bytes - n_bits)).to_bytes(n_bytes, "big"))
     row_bytes = np.array([len(row) for row in rows], np.int64)
-    return np.frombuffer(b"".join(rows), np.uint8), row_bytes
+    return np.frombuffer(b"".join([*rows, bytes(STREAM_PADDING)]), np.uint8), row_bytes

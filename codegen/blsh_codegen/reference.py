@@ -214,7 +214,7 @@ def bin_magnitudes(spectrum: Int64Array, magnitude_q15: Int16Array) -> Int64Arra
         ``(..., N/2 + 1)``, below 2**15. The largest component of the frame has 14 bits.
     """
     n_points = spectrum.shape[-1] // 2
-    size = np.abs(spectrum)
+    size = spectrum ^ (spectrum >> 63)  # absolute value, less one where negative
     zero = np.zeros_like(size[..., :1])
     re = np.concatenate([size[..., 0::2], size[..., 1:2]], axis=-1)
     im = np.concatenate([zero, size[..., 3::2], zero], axis=-1)

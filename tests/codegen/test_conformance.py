@@ -96,7 +96,7 @@ FLIPS = {
     "blsh_twiddle.h": ("blsh_twiddle_q15[128] = {", "spectrum"),
     "blsh_filterbank.h": ("blsh_magnitude_q15[8] = {", "features"),
     "blsh_projection.h": ("blsh_bias_0_q15[31] = {", "hash code"),
-    "blsh_codes.h": ("blsh_codes_1[34] = {", "neighbour index"),
+    "blsh_codes.h": ("blsh_codes_1[64] = {", "neighbour index"),
     "blsh_masks.h": ("blsh_gain_2_q15[9] = {", "gain"),
 }
 
@@ -118,16 +118,16 @@ def test_one_flipped_bit_in_a_table_is_caught_at_its_stage(header: str, tmp_path
 
 
 OPERATORS = [
-    ("blsh_frame.c", "state->history[n] *", "state->history[n] +", "windowed frame"),
-    ("blsh_fft.c", "(a.im >> 1) - v);", "(a.im >> 1) + v);", "spectrum"),
-    ("blsh_features.c", "sum > largest", "sum < largest", "features"),
+    ("blsh_frame.c", "*samples++ * *window", "*samples++ + *window", "windowed frame"),
+    ("blsh_fft.c", "(a.im >> 1) + t.im", "(a.im >> 1) - t.im", "spectrum"),
+    ("blsh_features.c", "return a > b ? a : b", "return a > b ? b : a", "features"),
     ("blsh_features.c", "root += 2 * bit", "root += bit", "feature norm"),
     ("blsh_hash.c", "sum >= 0", "sum > 0", "hash code"),
-    ("blsh_search.c", "a[n] ^ b[n]", "a[n] | b[n]", "neighbour index"),
-    ("blsh_search.c", "d < distance[place - 1]", "d <= distance[place - 1]", "neighbour index"),
-    ("blsh_gain.c", "offset -= *count;", "offset -= 1;", "gain"),
+    ("blsh_search.c", "codes.a ^= asked.a;", "codes.a |= asked.a;", "neighbour index"),
+    ("blsh_search.c", "place > 0 && d < nearest", "place > 0 && d <= nearest", "neighbour index"),
+    ("blsh_gain.c", "if (symbol != 0)", "if (symbol > 15)", "gain"),
     ("blsh_gain.c", "2 * blsh_mulw(spectrum[0]", "1 * blsh_mulw(spectrum[0]", "output"),
-    ("blsh_frame.c", "(sum + half)", "(sum - half)", "output"),
+    ("blsh_frame.c", "+ half) >>", "- half) >>", "output"),
 ]
 
 

@@ -68,7 +68,7 @@ def test_table_for_people(good: Path) -> None:
 
 
 def test_difference_is_named_and_exits_with_1(tmp_path: Path) -> None:
-    folder = edited(tmp_path, "blsh_search.c", "d < distance[last]", "d <= distance[last]")
+    folder = edited(tmp_path, "blsh_search.c", "0 && d < nearest", "0 && d <= nearest")
     done = verify(folder, "--frames", FRAMES, "--json")
     report = json.loads(done.stdout)
     assert (done.returncode, report["bit_exact"]) == (1, False)
@@ -77,7 +77,7 @@ def test_difference_is_named_and_exits_with_1(tmp_path: Path) -> None:
 
 
 def test_c_that_crashes_is_reported_not_suffered(tmp_path: Path) -> None:
-    folder = edited(tmp_path, "blsh_gain.c", "bits.window = 0;", "bits.next = (uint8_t *)8;")
+    folder = edited(tmp_path, "blsh_gain.c", "= mask_stream(table, entry);", "= (uint8_t *)8;")
     done = verify(folder, "--frames", FRAMES, "--json")
     report = json.loads(done.stdout)
     assert (done.returncode, report["bit_exact"]) == (1, False)
@@ -87,7 +87,7 @@ def test_c_that_crashes_is_reported_not_suffered(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "right", "wrong", "message"),
     [
-        ("blsh_hash.c", "uint32_t word = 0;", "uint32_t word = 0", "does not compile"),
+        ("blsh_hash.c", "unsigned bit, n;", "unsigned bit, n", "does not compile"),
         ("blsh_config.h", "SCHEMA_VERSION 1", "SCHEMA_VERSION 2", "export the folder again, whole"),
         ("blsh_config.h", "STATE_BYTES ", "STATE_BYTES 1", "does not compile"),
     ],

@@ -39,12 +39,13 @@ blsh_status_t blsh_process(blsh_state_t *state, const int16_t *input, int16_t *o
     for (band = 0; band < BLSH_BANDS; band++) {
         blsh_hash(band, state->features, norm, state->code);
         BLSH_TAP(BLSH_STAGE_CODE, band, state->code, blsh_code_words(band) * sizeof(uint32_t));
-        blsh_search(band, state->code, state->neighbour_index, state->neighbour_distance);
+        blsh_search(band, state->code, state->scratch, state->neighbour_index,
+                    state->neighbour_distance);
         BLSH_TAP(BLSH_STAGE_INDEX, band, state->neighbour_index,
                  blsh_neighbours(band) * sizeof(uint32_t));
         BLSH_TAP(BLSH_STAGE_DISTANCE, band, state->neighbour_distance,
                  blsh_neighbours(band) * sizeof(uint16_t));
-        blsh_mask_gains(band, state->neighbour_index, state->bins);
+        blsh_mask_gains(band, state->neighbour_index, state->scratch, state->bins);
     }
     BLSH_TAP(BLSH_STAGE_GAIN, 0, state->bins, sizeof state->bins);
     blsh_apply_gains(state->frame, state->bins);

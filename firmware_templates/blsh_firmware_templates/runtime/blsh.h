@@ -60,6 +60,7 @@ typedef struct {
     int32_t frame[BLSH_FRAME];                        /* windowed frame, then its spectrum     */
     uint32_t magic;                                   /* BLSH_STATE_MAGIC once initialised     */
     uint32_t code[BLSH_MAX_CODE_WORDS];               /* hash code of one band                 */
+    uint32_t scratch[BLSH_SCRATCH_WORDS];             /* used within one stage at a time       */
     uint32_t neighbour_index[BLSH_MAX_NEIGHBOURS];    /* nearest dictionary entries of a band  */
     uint16_t neighbour_distance[BLSH_MAX_NEIGHBOURS]; /* and their Hamming distances in bits   */
     int16_t history[BLSH_FRAME - BLSH_HOP];           /* input samples of earlier hops         */

@@ -4,47 +4,52 @@
  * SPDX-License-Identifier: MIT-0
  */
 #include "blsh_filterbank.h"
+#include "blsh_port.h"
 #include "blsh_stages.h"
 
 /* Bits of the largest component of a block-normalised spectrum, and of the features' norm. */
 #define COMPONENT_BITS 14
 #define NORM_BITS 15
 
-static uint32_t size_of(int32_t value)
+/* Absolute value, less one for negative values: all bits turned where the sign is set. */
+static BLSH_INLINE uint32_t size_of(int32_t value)
 {
-    return (uint32_t)(value < 0 ? -value : value);
+    return (uint32_t)(value < 0 ? ~value : value);
+}
+
+/* Projection of a vector on one of the directions. */
+static BLSH_INLINE uint32_t along(uint32_t high, uint32_t low, unsigned direction)
+{
+    return high * blsh_magnitude_q15[2 * direction] + low * blsh_magnitude_q15[2 * direction + 1];
+}
+
+static BLSH_INLINE uint32_t larger(uint32_t a, uint32_t b)
+{
+    return a > b ? a : b;
 }
 
 /*
  * |re + i im| to 0.24 %: the largest of four projections. The components have 14 bits and each
  * pair of weights an L2 norm just above 1.0 in Q15, so sums stay below 2^30.
  */
-static int16_t magnitude_of(uint32_t re, uint32_t im)
+static BLSH_INLINE int16_t magnitude_of(uint32_t re, uint32_t im)
 {
-    const uint32_t high = re > im ? re : im;
-    const uint32_t low = re > im ? im : re;
-    uint32_t largest = 0;
-    unsigned direction;
+    const uint32_t high = larger(re, im), low = re + im - high;
+    const uint32_t steep = larger(along(high, low, 0), along(high, low, 1));
+    const uint32_t flat = larger(along(high, low, 2), along(high, low, 3));
 
-    for (direction = 0; direction < BLSH_MAGNITUDE_DIRECTIONS; direction++) {
-        const uint32_t sum = high * blsh_magnitude_q15[2 * direction]
-                           + low * blsh_magnitude_q15[2 * direction + 1];
-
-        if (sum > largest) {
-            largest = sum;
-        }
-    }
-    return (int16_t)(largest >> 15);
+    return (int16_t)(larger(steep, flat) >> 15);
 }
 
 void blsh_magnitudes(const int32_t *spectrum, int16_t *magnitude)
 {
+    const int32_t *const end = spectrum + BLSH_FRAME;
+    const int32_t *p;
     uint32_t all = 0;
     unsigned right = 0, left = 0;
-    size_t n, k;
 
-    for (n = 0; n < BLSH_FRAME; n++) {
-        all |= size_of(spectrum[n]);
+    for (p = spectrum; p < end; p += 2) {
+        all |= size_of(p[0]) | size_of(p[1]);
     }
     while ((all >> right) >= 1u << COMPONENT_BITS) {
         right++;
@@ -54,9 +59,9 @@ void blsh_magnitudes(const int32_t *spectrum, int16_t *magnitude)
     }
     magnitude[0] = magnitude_of((size_of(spectrum[0]) >> right) << left, 0);
     magnitude[BLSH_FFT_POINTS] = magnitude_of((size_of(spectrum[1]) >> right) << left, 0);
-    for (k = 1; k < BLSH_FFT_POINTS; k++) {
-        magnitude[k] = magnitude_of((size_of(spectrum[2 * k]) >> right) << left,
-                                    (size_of(spectrum[2 * k + 1]) >> right) << left);
+    for (p = spectrum + 2; p < end; p += 2) {
+        *++magnitude = magnitude_of((size_of(p[0]) >> right) << left,
+                                    (size_of(p[1]) >> right) << left);
     }
 }
 
@@ -80,10 +85,10 @@ static void raw_features(const int16_t *magnitude, int16_t *features)
 #else
 static void raw_features(const int16_t *magnitude, int16_t *features)
 {
-    size_t k;
+    const int16_t *const end = magnitude + BLSH_FEATURES;
 
-    for (k = 0; k < BLSH_FEATURES; k++) {
-        features[k] = magnitude[k];
+    while (magnitude < end) {
+        *features++ = *magnitude++;
     }
 }
 #endif
@@ -119,8 +124,10 @@ int16_t blsh_features(const int16_t *magnitude, int16_t *features)
         shift++;
     }
     for (k = 0; k < BLSH_FEATURES; k++) {
-        features[k] = (int16_t)(features[k] >> shift);
-        shifted_power += (uint32_t)((int32_t)features[k] * features[k]);
+        const int32_t feature = features[k] >> shift;
+
+        features[k] = (int16_t)feature;
+        shifted_power += (uint32_t)(feature * feature);
     }
     return (int16_t)square_root(shifted_power);
 }

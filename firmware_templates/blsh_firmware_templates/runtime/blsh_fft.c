@@ -14,23 +14,34 @@
 
 #define POINTS BLSH_FFT_POINTS
 
-typedef struct {
-    int32_t re, im;
-} blsh_complex_t;
-
-static blsh_complex_t load(const int32_t *z, size_t k)
+static BLSH_INLINE blsh_complex_t complex_of(int32_t re, int32_t im)
 {
     blsh_complex_t value;
 
-    value.re = z[2 * k];
-    value.im = z[2 * k + 1];
+    value.re = re;
+    value.im = im;
     return value;
 }
 
-static void store(int32_t *z, size_t k, int32_t re, int32_t im)
+static BLSH_INLINE blsh_complex_t load(const int32_t *z, size_t k)
 {
-    z[2 * k] = re;
-    z[2 * k + 1] = im;
+    return complex_of(z[2 * k], z[2 * k + 1]);
+}
+
+static BLSH_INLINE void store(int32_t *z, size_t k, blsh_complex_t value)
+{
+    z[2 * k] = value.re;
+    z[2 * k + 1] = value.im;
+}
+
+static BLSH_INLINE void swap_if_ahead(int32_t *z, size_t k, size_t reversed)
+{
+    if (k < reversed) {
+        const blsh_complex_t a = load(z, k), b = load(z, reversed);
+
+        store(z, k, b);
+        store(z, reversed, a);
+    }
 }
 
 /* Reorder so that the element at k comes from the bit-reversed position. */
@@ -38,21 +49,17 @@ static void bit_reverse(int32_t *z)
 {
     size_t k, reversed = 0;
 
-    for (k = 1; k < POINTS; k++) {
-        size_t bit = POINTS / 2;
+    for (k = 0; k < POINTS; k += 2) {
+        size_t bit = POINTS / 4;
 
-        /* Count upwards from the most significant bit. */
+        swap_if_ahead(z, k, reversed);
+        swap_if_ahead(z, k + 1, reversed + POINTS / 2);
+        /* Count upwards from the second highest bit: the last bit of k is done above. */
         while (reversed & bit) {
             reversed ^= bit;
             bit >>= 1;
         }
         reversed |= bit;
-        if (k < reversed) {
-            const blsh_complex_t a = load(z, k), b = load(z, reversed);
-
-            store(z, k, b.re, b.im);
-            store(z, reversed, a.re, a.im);
-        }
     }
 }
 
@@ -73,30 +80,81 @@ static void first_two_stages(int32_t *z)
         const int32_t c_d_re = ((c.re >> 1) - (d.re >> 1)) >> 1;
         const int32_t c_d_im = ((c.im >> 1) - (d.im >> 1)) >> 1;
 
-        store(z, k, ab_re + cd_re, ab_im + cd_im);
-        store(z, k + 1, a_b_re + c_d_im, a_b_im - c_d_re);
-        store(z, k + 2, ab_re - cd_re, ab_im - cd_im);
-        store(z, k + 3, a_b_re - c_d_im, a_b_im + c_d_re);
+        store(z, k, complex_of(ab_re + cd_re, ab_im + cd_im));
+        store(z, k + 1, complex_of(a_b_re + c_d_im, a_b_im - c_d_re));
+        store(z, k + 2, complex_of(ab_re - cd_re, ab_im - cd_im));
+        store(z, k + 3, complex_of(a_b_re - c_d_im, a_b_im + c_d_re));
     }
 }
 
-/* One radix-2 stage: butterflies between elements `span` apart. */
-static void stage(int32_t *z, size_t span)
+/* The two outputs of a butterfly, of which `t` is -(b w) / 2. */
+static BLSH_INLINE blsh_complex_t upper(blsh_complex_t a, blsh_complex_t t)
 {
-    const size_t stride = POINTS / span;
-    size_t k, low;
+    a.re = (a.re >> 1) - t.re;
+    a.im = (a.im >> 1) - t.im;
+    return a;
+}
 
-    for (k = 0; k < span; k++) {
-        const int16_t cos_q15 = blsh_twiddle_q15[2 * k * stride];
-        const int16_t sin_q15 = blsh_twiddle_q15[2 * k * stride + 1];
+static BLSH_INLINE blsh_complex_t lower(blsh_complex_t a, blsh_complex_t t)
+{
+    a.re = (a.re >> 1) + t.re;
+    a.im = (a.im >> 1) + t.im;
+    return a;
+}
 
-        for (low = k; low < POINTS; low += 2 * span) {
-            const blsh_complex_t a = load(z, low), b = load(z, low + span);
-            const int32_t u = blsh_mulw(b.re, cos_q15) + blsh_mulw(b.im, sin_q15);
-            const int32_t v = blsh_mulw(b.im, cos_q15) - blsh_mulw(b.re, sin_q15);
+/* One radix-2 stage: butterflies between elements `span` apart, with every `stride`-th twiddle. */
+static void one_stage(int32_t *z, size_t span, size_t stride)
+{
+    const int32_t *const end = z + 2 * POINTS;
+    const int16_t *twiddle = blsh_twiddle_q15;
+    size_t k;
 
-            store(z, low, (a.re >> 1) - u, (a.im >> 1) - v);
-            store(z, low + span, (a.re >> 1) + u, (a.im >> 1) + v);
+    for (k = 0; k < span; k++, twiddle += 2 * stride) {
+        const blsh_twiddle_t w = blsh_load_twiddle(twiddle);
+        int32_t *p;
+
+        for (p = z + 2 * k; p < end; p += 4 * span) {
+            const blsh_complex_t a = load(p, 0), t = blsh_half_product(load(p, span), w);
+
+            store(p, 0, upper(a, t));
+            store(p, span, lower(a, t));
+        }
+    }
+}
+
+/*
+ * The stages of `span` and of 2 `span` in one pass, with the butterflies of one_stage(): four
+ * elements take part in two butterflies of either stage, but are loaded and stored only once.
+ */
+static void two_stages(int32_t *z, size_t span, size_t stride)
+{
+    const int32_t *const end = z + 2 * POINTS;
+    const int16_t *twiddle = blsh_twiddle_q15;
+    const int16_t *next_twiddle = blsh_twiddle_q15;
+    size_t k;
+
+    for (k = 0; k < span; k++, twiddle += 2 * stride, next_twiddle += stride) {
+        const blsh_twiddle_t w = blsh_load_twiddle(twiddle);
+        const blsh_twiddle_t even = blsh_load_twiddle(next_twiddle);
+        const blsh_twiddle_t odd = blsh_load_twiddle(next_twiddle + POINTS); /* that of k + span */
+        int32_t *p;
+
+        for (p = z + 2 * k; p < end; p += 8 * span) {
+            blsh_complex_t a = load(p, 0), b = load(p, span);
+            blsh_complex_t c = load(p, 2 * span), d = load(p, 3 * span);
+            blsh_complex_t t = blsh_half_product(b, w);
+
+            b = lower(a, t);
+            a = upper(a, t);
+            t = blsh_half_product(d, w);
+            d = lower(c, t);
+            c = upper(c, t);
+            t = blsh_half_product(c, even);
+            store(p, 0, upper(a, t));
+            store(p, 2 * span, lower(a, t));
+            t = blsh_half_product(d, odd);
+            store(p, span, upper(b, t));
+            store(p, 3 * span, lower(b, t));
         }
     }
 }
@@ -104,12 +162,17 @@ static void stage(int32_t *z, size_t span)
 /* DFT of POINTS complex values, divided by POINTS. */
 static void complex_fft(int32_t *z)
 {
-    size_t span;
+    size_t span = 4, stride = POINTS / 4;
 
     bit_reverse(z);
     first_two_stages(z);
-    for (span = 4; span < POINTS; span *= 2) {
-        stage(z, span);
+    if ((POINTS & 0x55555555u) == 0) { /* not a power of four: an odd number of stages is left */
+        one_stage(z, span, stride);
+        span *= 2;
+        stride /= 2;
+    }
+    for (; span < POINTS; span *= 4, stride /= 4) {
+        two_stages(z, span, stride);
     }
 }
 
@@ -120,20 +183,22 @@ void blsh_fft_forward(int32_t *frame)
 
     complex_fft(frame);
     first = load(frame, 0);
-    store(frame, 0, (first.re >> 1) + (first.im >> 1), (first.re >> 1) - (first.im >> 1));
+    store(frame, 0,
+          complex_of((first.re >> 1) + (first.im >> 1), (first.re >> 1) - (first.im >> 1)));
     /* X[k] = (E + w O) / 2 and X[H - k] = conj(E - w O) / 2, E and O the halves' spectra. */
     for (k = 1; k <= POINTS / 2; k++) {
         const size_t j = POINTS - k;
         const blsh_complex_t a = load(frame, k), b = load(frame, j);
-        const int16_t cos_q15 = blsh_twiddle_q15[2 * k];
-        const int16_t sin_q15 = blsh_twiddle_q15[2 * k + 1];
-        const int32_t even_re = (a.re >> 1) + (b.re >> 1), even_im = (a.im >> 1) - (b.im >> 1);
-        const int32_t odd_re = (a.im >> 1) + (b.im >> 1), odd_im = (b.re >> 1) - (a.re >> 1);
-        const int32_t u = blsh_mulw(odd_re, cos_q15) + blsh_mulw(odd_im, sin_q15);
-        const int32_t v = blsh_mulw(odd_im, cos_q15) - blsh_mulw(odd_re, sin_q15);
+        const blsh_twiddle_t w = blsh_load_twiddle(blsh_twiddle_q15 + 2 * k);
+        const blsh_complex_t even = complex_of((a.re >> 1) + (b.re >> 1),
+                                               (a.im >> 1) - (b.im >> 1));
+        const blsh_complex_t odd = complex_of((a.im >> 1) + (b.im >> 1),
+                                              (b.re >> 1) - (a.re >> 1));
+        const blsh_complex_t t = blsh_half_product(odd, w);
+        const blsh_complex_t mirror = lower(even, t);
 
-        store(frame, k, (even_re >> 1) - u, (even_im >> 1) - v);
-        store(frame, j, (even_re >> 1) + u, -((even_im >> 1) + v));
+        store(frame, k, upper(even, t));
+        store(frame, j, complex_of(mirror.re, -mirror.im));
     }
 }
 
@@ -143,19 +208,17 @@ void blsh_fft_inverse(int32_t *frame)
     size_t k;
 
     /* The forward FFT of swapped parts is the inverse FFT with its parts swapped. */
-    store(frame, 0, first.re - first.im, first.re + first.im);
+    store(frame, 0, complex_of(first.re - first.im, first.re + first.im));
     for (k = 1; k <= POINTS / 2; k++) {
         const size_t j = POINTS - k;
         const blsh_complex_t a = load(frame, k), b = load(frame, j);
-        const int16_t cos_q15 = blsh_twiddle_q15[2 * k];
-        const int16_t sin_q15 = blsh_twiddle_q15[2 * k + 1];
-        const int32_t even_re = a.re + b.re, even_im = a.im - b.im;
-        const int32_t diff_re = a.re - b.re, diff_im = a.im + b.im;
-        const int32_t u = blsh_mulw(diff_re, cos_q15) - blsh_mulw(diff_im, sin_q15);
-        const int32_t v = blsh_mulw(diff_im, cos_q15) + blsh_mulw(diff_re, sin_q15);
+        const blsh_twiddle_t w = blsh_load_twiddle(blsh_twiddle_q15 + 2 * k);
+        const blsh_complex_t even = complex_of(a.re + b.re, a.im - b.im);
+        const blsh_complex_t difference = complex_of(a.im + b.im, a.re - b.re); /* swapped */
+        const blsh_complex_t t = blsh_half_product(difference, w);
 
-        store(frame, k, even_im - 2 * u, even_re + 2 * v);
-        store(frame, j, -even_im - 2 * u, even_re - 2 * v);
+        store(frame, k, complex_of(even.im - 2 * t.im, even.re + 2 * t.re));
+        store(frame, j, complex_of(-even.im - 2 * t.im, even.re - 2 * t.re));
     }
     complex_fft(frame);
 }

@@ -3,38 +3,41 @@
  *
  * SPDX-License-Identifier: MIT-0
  */
+#include <string.h>
+
 #include "blsh_masks.h"
 #include "blsh_port.h"
 #include "blsh_stages.h"
 
-/* Bits of a mask, most significant first. */
-typedef struct {
-    const uint8_t *next;
-    uint32_t window; /* bits not yet read, then a sentinel one, from bit 8 downwards */
-} blsh_bits_t;
+/*
+ * Sums of levels, one byte a bin, four bins a word: the first in the lowest byte, or lane. A lane
+ * holds the sum of 255 / max_level masks without overflow; so many at a time are added up.
+ */
+#define LANES 4
+#define LANE_MAX 255u
 
-static uint32_t read_bit(blsh_bits_t *bits)
+/* Nibble to lanes: the four copies of its bits do not meet, and the mask picks one bit of each. */
+static uint32_t spread_bits(uint32_t nibble)
 {
-    bits->window <<= 1;
-    if ((bits->window & 0xFFu) == 0) {
-        bits->window = ((uint32_t)*bits->next++ << 1) | 1u;
-    }
-    return (bits->window >> 8) & 1u;
+    return (nibble * 0x00204081u) & 0x01010101u;
 }
 
-/* Next symbol of a canonical Huffman code. */
-static uint32_t read_symbol(blsh_bits_t *bits, const blsh_huffman_t *huffman)
+/* Add the levels of one symbol to the sums of bin `bin` and its successors. */
+static void add_symbol(uint32_t *sums, unsigned bin, uint32_t symbol, unsigned mask_bits,
+                       unsigned n_levels)
 {
-    const uint16_t *count = huffman->counts + 1;
-    const uint8_t *symbols = huffman->symbols;
-    uint32_t offset = read_bit(bits); /* beyond the first code of the present length */
+    unsigned end = bin + n_levels;
 
-    while (offset >= *count) {
-        offset -= *count;
-        symbols += *count++;
-        offset = 2 * offset + read_bit(bits);
+    if (mask_bits == 1) {
+        sums += bin / LANES;
+        sums[0] += spread_bits(symbol & 15u);
+        sums[1] += spread_bits(symbol >> 4);
+        return;
     }
-    return symbols[offset];
+    for (; bin < end; bin++) {
+        sums[bin / LANES] += (symbol & ((1u << mask_bits) - 1u)) << (8 * (bin % LANES));
+        symbol >>= mask_bits;
+    }
 }
 
 static const uint8_t *mask_stream(const blsh_mask_table_t *table, uint32_t entry)
@@ -48,43 +51,80 @@ static const uint8_t *mask_stream(const blsh_mask_table_t *table, uint32_t entry
     return stream;
 }
 
-/* Add the levels of one mask to the sums of its bins. */
-static void add_mask(const blsh_mask_table_t *table, uint32_t entry, int16_t *sums)
+/*
+ * Decode one mask and add its levels to the sums.
+ *
+ * A canonical Huffman code: written from the top of a word, all codes of up to n bits lie below
+ * limits[n]. So n is the first length whose limit exceeds the bits to come, and the code's first n
+ * bits plus offsets[n] are its place in the list of symbols.
+ */
+static void add_mask(const blsh_mask_table_t *table, uint32_t entry, uint32_t *sums)
 {
-    const unsigned width = table->mask_bits;
-    const unsigned top = width * table->levels_per_symbol - 1u;
-    const uint32_t max_level = (1u << width) - 1u;
-    const int16_t *end = sums + table->n_bins;
-    blsh_bits_t bits;
-    uint32_t symbol = 0;
+    const unsigned mask_bits = table->mask_bits, n_levels = table->levels_per_symbol;
+    const unsigned top = mask_bits * n_levels - 1u;
+    const uint8_t *stream = mask_stream(table, entry);
+    uint32_t position = 0, symbol = 0;
+    unsigned bin;
 
-    bits.next = mask_stream(table, entry);
-    bits.window = 0;
-    while (sums < end) {
-        unsigned level;
+    for (bin = 0; bin < table->n_bins; bin += n_levels) {
+        const blsh_huffman_t *code = symbol >> top ? &table->after_high : &table->after_low;
+        const uint32_t ahead = blsh_peek_24(stream + position / 8) << (position % 8);
+        const uint32_t bits = ahead >> (32 - BLSH_MASK_CODE_BITS);
+        unsigned n = 1;
 
-        symbol = read_symbol(&bits, symbol >> top ? &table->after_high : &table->after_low);
-        for (level = 0; level < table->levels_per_symbol && sums < end; level++, sums++) {
-            *sums = (int16_t)(*sums + (int16_t)((symbol >> (width * level)) & max_level));
+        while (bits >= code->limits[n]) {
+            n++;
+        }
+        position += n;
+        symbol = code->symbols[(int32_t)(bits >> (BLSH_MASK_CODE_BITS - n)) + code->offsets[n]];
+        if (symbol != 0) {
+            add_symbol(sums, bin, symbol, mask_bits, n_levels);
         }
     }
 }
 
-void blsh_mask_gains(unsigned band, const uint32_t *index, int16_t *gain_q15)
+/* Add the lanes to one sum a bin. */
+static void add_lanes(const uint32_t *sums, unsigned n_bins, int16_t *total)
+{
+    unsigned bin;
+
+    for (bin = 0; bin < n_bins; bin++) {
+        const uint32_t sum = (sums[bin / LANES] >> (8 * (bin % LANES))) & LANE_MAX;
+
+        total[bin] = (int16_t)(total[bin] + (int16_t)sum);
+    }
+}
+
+/* Each sum of K levels to its gain. */
+static void look_up(const int16_t *gain_of_sum, unsigned n_bins, int16_t *bins)
+{
+    const int16_t *const end = bins + n_bins;
+
+    while (bins < end) {
+        *bins = gain_of_sum[*bins];
+        bins++;
+    }
+}
+
+void blsh_mask_gains(unsigned band, const uint32_t *index, uint32_t *sums, int16_t *gain_q15)
 {
     const blsh_mask_table_t *table = &blsh_mask_tables[band];
-    unsigned n;
+    const unsigned batch = LANE_MAX / ((1u << table->mask_bits) - 1u);
+    const size_t n_words = (table->n_bins + 2 * LANES - 1u) / LANES;
+    unsigned n = 0;
 
     gain_q15 += table->first_bin;
-    for (n = 0; n < table->n_bins; n++) {
-        gain_q15[n] = 0;
+    memset(gain_q15, 0, table->n_bins * sizeof *gain_q15);
+    while (n < table->neighbours) {
+        const unsigned end = table->neighbours - n < batch ? table->neighbours : n + batch;
+
+        memset(sums, 0, n_words * sizeof *sums);
+        for (; n < end; n++) {
+            add_mask(table, index[n], sums);
+        }
+        add_lanes(sums, table->n_bins, gain_q15);
     }
-    for (n = 0; n < table->neighbours; n++) {
-        add_mask(table, index[n], gain_q15);
-    }
-    for (n = 0; n < table->n_bins; n++) {
-        gain_q15[n] = table->gain_q15[gain_q15[n]];
-    }
+    look_up(table->gain_q15, table->n_bins, gain_q15);
 }
 
 void blsh_apply_gains(int32_t *spectrum, const int16_t *gain_q15)

@@ -4,9 +4,14 @@
  * A port header defines any of these as a macro of its own name and an inline function; what it
  * leaves out is defined here, portably. Ports compute exactly the same.
  *
- *     blsh_mulw      product of 32 and 16 bits without its lowest 16
- *     blsh_dot_s16   dot product of int16 vectors of even length
- *     blsh_popcount  number of ones in a word
+ *     blsh_mulw            product of 32 and 16 bits without its lowest 16
+ *     blsh_load_twiddle    a pair of the twiddle table, in the form that the core multiplies by
+ *     blsh_half_product    half the negated product of a complex number and a twiddle
+ *     blsh_dot_s16         dot product of int16 vectors whose length is a multiple of 4
+ *     blsh_dot4_s16        four of them with one vector in common
+ *     blsh_take_two        the next two words of a table
+ *     blsh_trailing_zeros  place of the lowest one in a word that is not 0
+ *     blsh_peek_24         at least three bytes, the first in the highest bits
  *
  * SPDX-License-Identifier: MIT-0
  */
@@ -17,6 +22,7 @@
 #include <stdint.h>
 
 #include "blsh_config.h"
+#include "blsh_types.h"
 
 #include BLSH_PORT_HEADER
 
@@ -25,33 +31,104 @@
  * floor(a w / 2^16) without a 64-bit product: with a = 2^16 h + l, 0 <= l < 2^16, it is
  * h w + floor(l w / 2^16), and neither product leaves 32 bits.
  */
-static inline int32_t blsh_mulw(int32_t a, int16_t w)
+static BLSH_INLINE int32_t blsh_mulw(int32_t a, int16_t w)
 {
     return (a >> 16) * w + (((int32_t)((uint32_t)a & 0xFFFFu) * w) >> 16);
 }
 #endif
 
-#ifndef blsh_dot_s16
-static inline int32_t blsh_dot_s16(const int16_t *a, const int16_t *b, size_t n_pairs)
-{
-    int32_t sum = 0;
-    size_t n;
+#ifndef blsh_load_twiddle
+typedef struct {
+    int16_t cos_q15, sin_q15; /* negated */
+} blsh_twiddle_t;
 
-    for (n = 0; n < 2 * n_pairs; n++) {
-        sum += (int32_t)a[n] * b[n];
+static BLSH_INLINE blsh_twiddle_t blsh_load_twiddle(const int16_t *pair)
+{
+    blsh_twiddle_t w;
+
+    w.cos_q15 = pair[0];
+    w.sin_q15 = pair[1];
+    return w;
+}
+
+/*
+ * -(z e^-it) / 2 for a twiddle of -cos t and -sin t in Q15, each product rounded down. Where |z|
+ * is below 2^31 so are both sums: |re cos + im sin| <= |z|, and halving leaves room for rounding.
+ */
+static BLSH_INLINE blsh_complex_t blsh_half_product(blsh_complex_t z, blsh_twiddle_t w)
+{
+    blsh_complex_t product;
+
+    product.re = blsh_mulw(z.re, w.cos_q15) + blsh_mulw(z.im, w.sin_q15);
+    product.im = blsh_mulw(z.im, w.cos_q15) - blsh_mulw(z.re, w.sin_q15);
+    return product;
+}
+#endif
+
+#ifndef blsh_dot_s16
+static BLSH_INLINE int32_t blsh_dot_s16(const int16_t *a, const int16_t *b, size_t n)
+{
+    const int16_t *const end = a + n;
+    int32_t sum = 0;
+
+    while (a < end) {
+        sum += (int32_t)*a++ * *b++;
     }
     return sum;
 }
 #endif
 
-#ifndef blsh_popcount
-/* Sums of 2, 4 and 8 neighbouring bits, then of the four bytes. */
-static inline uint32_t blsh_popcount(uint32_t x)
+#ifndef blsh_dot4_s16
+/* Weights come in groups of sixteen: four of row 0, four of row 1, of row 2, of row 3. */
+static BLSH_INLINE void blsh_dot4_s16(const int16_t *weights, const int16_t *x, size_t n,
+                                      int32_t sums[4])
 {
-    x -= (x >> 1) & 0x55555555u;
-    x = (x & 0x33333333u) + ((x >> 2) & 0x33333333u);
-    x = (x + (x >> 4)) & 0x0F0F0F0Fu;
-    return (x * 0x01010101u) >> 24;
+    const int16_t *const end = x + n;
+    int32_t sum_0 = 0, sum_1 = 0, sum_2 = 0, sum_3 = 0;
+
+    for (; x < end; x += 4, weights += 16) {
+        const int32_t a = x[0], b = x[1], c = x[2], d = x[3];
+
+        sum_0 += a * weights[0] + b * weights[1] + c * weights[2] + d * weights[3];
+        sum_1 += a * weights[4] + b * weights[5] + c * weights[6] + d * weights[7];
+        sum_2 += a * weights[8] + b * weights[9] + c * weights[10] + d * weights[11];
+        sum_3 += a * weights[12] + b * weights[13] + c * weights[14] + d * weights[15];
+    }
+    sums[0] = sum_0;
+    sums[1] = sum_1;
+    sums[2] = sum_2;
+    sums[3] = sum_3;
+}
+#endif
+
+#ifndef blsh_take_two
+static BLSH_INLINE void blsh_take_two(const uint32_t **next, uint32_t *a, uint32_t *b)
+{
+    *a = (*next)[0];
+    *b = (*next)[1];
+    *next += 2;
+}
+#endif
+
+#ifndef blsh_trailing_zeros
+static BLSH_INLINE unsigned blsh_trailing_zeros(uint32_t word)
+{
+    unsigned n = 0;
+
+    for (; (word & 0xFFu) == 0; word >>= 8) {
+        n += 8;
+    }
+    for (; (word & 1u) == 0; word >>= 1) {
+        n++;
+    }
+    return n;
+}
+#endif
+
+#ifndef blsh_peek_24
+static BLSH_INLINE uint32_t blsh_peek_24(const uint8_t *bytes)
+{
+    return ((uint32_t)bytes[0] << 24) | ((uint32_t)bytes[1] << 16) | ((uint32_t)bytes[2] << 8);
 }
 #endif
 

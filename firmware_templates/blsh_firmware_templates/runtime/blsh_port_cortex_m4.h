@@ -12,7 +12,7 @@
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
 
 /* (a * low half of w) >> 16 */
-static inline int32_t blsh_smulwb(int32_t a, int32_t w)
+static BLSH_INLINE int32_t blsh_smulwb(int32_t a, uint32_t w)
 {
     int32_t product;
 
@@ -20,8 +20,26 @@ static inline int32_t blsh_smulwb(int32_t a, int32_t w)
     return product;
 }
 
+/* (a * high half of w) >> 16 */
+static BLSH_INLINE int32_t blsh_smulwt(int32_t a, uint32_t w)
+{
+    int32_t product;
+
+    __asm__("smulwt %0, %1, %2" : "=r"(product) : "r"(a), "r"(w));
+    return product;
+}
+
+/* sum + ((a * high half of w) >> 16) */
+static BLSH_INLINE int32_t blsh_smlawt(int32_t a, uint32_t w, int32_t sum)
+{
+    int32_t result;
+
+    __asm__("smlawt %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(w), "r"(sum));
+    return result;
+}
+
 /* sum + low(a) * low(b) + high(a) * high(b) */
-static inline int32_t blsh_smlad(uint32_t a, uint32_t b, int32_t sum)
+static BLSH_INLINE int32_t blsh_smlad(uint32_t a, uint32_t b, int32_t sum)
 {
     int32_t result;
 
@@ -29,32 +47,123 @@ static inline int32_t blsh_smlad(uint32_t a, uint32_t b, int32_t sum)
     return result;
 }
 
-#else
-
-static inline int32_t blsh_smulwb(int32_t a, int32_t w)
+/* Bits in reverse order */
+static BLSH_INLINE uint32_t blsh_rbit(uint32_t word)
 {
-    return (int32_t)(((int64_t)a * (int16_t)w) >> 16);
+    uint32_t reversed;
+
+    __asm__("rbit %0, %1" : "=r"(reversed) : "r"(word));
+    return reversed;
 }
 
-static inline int32_t blsh_smlad(uint32_t a, uint32_t b, int32_t sum)
+/* Number of zeros above the highest one; 32 for 0 */
+static BLSH_INLINE uint32_t blsh_clz(uint32_t word)
+{
+    uint32_t count;
+
+    __asm__("clz %0, %1" : "=r"(count) : "r"(word));
+    return count;
+}
+
+/* Bytes in reverse order */
+static BLSH_INLINE uint32_t blsh_rev(uint32_t word)
+{
+    uint32_t reversed;
+
+    __asm__("rev %0, %1" : "=r"(reversed) : "r"(word));
+    return reversed;
+}
+
+typedef struct {
+    uint32_t words[2];
+} blsh_two_words_t;
+
+/* Two words from a word boundary; moves the pointer past them. */
+static BLSH_INLINE void blsh_ldrd(const uint32_t **next, uint32_t *a, uint32_t *b)
+{
+    __asm__("ldrd %0, %1, [%2], #8"
+            : "=&r"(*a), "=&r"(*b), "+r"(*next)
+            : "m"(*(const blsh_two_words_t *)*next));
+}
+
+/* The same for four constant weights. */
+static BLSH_INLINE void blsh_ldrd_weights(const int16_t **next, uint32_t *a, uint32_t *b)
+{
+    __asm__("ldrd %0, %1, [%2], #8"
+            : "=&r"(*a), "=&r"(*b), "+r"(*next)
+            : "m"(*(const blsh_two_words_t *)*next));
+}
+
+#else
+
+static BLSH_INLINE int32_t blsh_smulwb(int32_t a, uint32_t w)
+{
+    return (int32_t)(((int64_t)a * (int16_t)(w & 0xFFFFu)) >> 16);
+}
+
+static BLSH_INLINE int32_t blsh_smulwt(int32_t a, uint32_t w)
+{
+    return (int32_t)(((int64_t)a * (int16_t)(w >> 16)) >> 16);
+}
+
+static BLSH_INLINE int32_t blsh_smlawt(int32_t a, uint32_t w, int32_t sum)
+{
+    return sum + blsh_smulwt(a, w);
+}
+
+static BLSH_INLINE int32_t blsh_smlad(uint32_t a, uint32_t b, int32_t sum)
 {
     return sum + (int32_t)(int16_t)(a & 0xFFFFu) * (int16_t)(b & 0xFFFFu)
          + (int32_t)(int16_t)(a >> 16) * (int16_t)(b >> 16);
 }
 
-#endif
-
-#define blsh_mulw blsh_mulw
-static inline int32_t blsh_mulw(int32_t a, int16_t w)
+static BLSH_INLINE uint32_t blsh_rbit(uint32_t word)
 {
-    return blsh_smulwb(a, w);
+    uint32_t reversed = 0;
+    unsigned n;
+
+    for (n = 0; n < 32; n++, word >>= 1) {
+        reversed = 2 * reversed + (word & 1u);
+    }
+    return reversed;
 }
+
+static BLSH_INLINE uint32_t blsh_clz(uint32_t word)
+{
+    uint32_t count = 32;
+
+    for (; word != 0; word >>= 1) {
+        count--;
+    }
+    return count;
+}
+
+static BLSH_INLINE uint32_t blsh_rev(uint32_t word)
+{
+    return (word << 24) | ((word & 0xFF00u) << 8) | ((word >> 8) & 0xFF00u) | (word >> 24);
+}
+
+static BLSH_INLINE void blsh_ldrd(const uint32_t **next, uint32_t *a, uint32_t *b)
+{
+    *a = (*next)[0];
+    *b = (*next)[1];
+    *next += 2;
+}
+
+static BLSH_INLINE void blsh_ldrd_weights(const int16_t **next, uint32_t *a, uint32_t *b)
+{
+    __builtin_memcpy(a, *next, sizeof *a);
+    __builtin_memcpy(b, *next + 2, sizeof *b);
+    *next += 4;
+}
+
+#endif
 
 /*
  * Two neighbouring samples in one word. They may lie at an odd multiple of 2, which these cores
  * load at no cost; the builtin is that load even where a freestanding memcpy() is a call.
  */
-static inline uint32_t blsh_load_pair(const int16_t *samples)
+static BLSH_INLINE uint32_t blsh_load_pair(const int16_t *samples)
 {
     uint32_t pair;
 
@@ -62,16 +171,86 @@ static inline uint32_t blsh_load_pair(const int16_t *samples)
     return pair;
 }
 
-#define blsh_dot_s16 blsh_dot_s16
-static inline int32_t blsh_dot_s16(const int16_t *a, const int16_t *b, size_t n_pairs)
+#define blsh_mulw blsh_mulw
+static BLSH_INLINE int32_t blsh_mulw(int32_t a, int16_t w)
 {
-    int32_t sum = 0;
-    size_t n;
+    return blsh_smulwb(a, (uint32_t)w);
+}
 
-    for (n = 0; n < n_pairs; n++) {
-        sum = blsh_smlad(blsh_load_pair(a + 2 * n), blsh_load_pair(b + 2 * n), sum);
+typedef uint32_t blsh_twiddle_t; /* -cos in the low half, -sin in the high half */
+
+#define blsh_load_twiddle blsh_load_twiddle
+static BLSH_INLINE blsh_twiddle_t blsh_load_twiddle(const int16_t *pair)
+{
+    return blsh_load_pair(pair);
+}
+
+static BLSH_INLINE blsh_complex_t blsh_half_product(blsh_complex_t z, blsh_twiddle_t w)
+{
+    blsh_complex_t product;
+
+    product.re = blsh_smlawt(z.im, w, blsh_smulwb(z.re, w));
+    product.im = blsh_smulwb(z.im, w) - blsh_smulwt(z.re, w);
+    return product;
+}
+
+#define blsh_dot_s16 blsh_dot_s16
+static BLSH_INLINE int32_t blsh_dot_s16(const int16_t *a, const int16_t *b, size_t n)
+{
+    const int16_t *const end = a + n;
+    int32_t sum = 0;
+
+    for (; a < end; a += 2, b += 2) {
+        sum = blsh_smlad(blsh_load_pair(a), blsh_load_pair(b), sum);
     }
     return sum;
+}
+
+#define blsh_dot4_s16 blsh_dot4_s16
+static BLSH_INLINE void blsh_dot4_s16(const int16_t *weights, const int16_t *x, size_t n,
+                                      int32_t sums[4])
+{
+    const int16_t *const end = x + n;
+    int32_t sum_0 = 0, sum_1 = 0, sum_2 = 0, sum_3 = 0;
+
+    for (; x < end; x += 4) {
+        const uint32_t x_a = blsh_load_pair(x), x_b = blsh_load_pair(x + 2);
+        uint32_t a, b;
+
+        blsh_ldrd_weights(&weights, &a, &b);
+        sum_0 = blsh_smlad(x_b, b, blsh_smlad(x_a, a, sum_0));
+        blsh_ldrd_weights(&weights, &a, &b);
+        sum_1 = blsh_smlad(x_b, b, blsh_smlad(x_a, a, sum_1));
+        blsh_ldrd_weights(&weights, &a, &b);
+        sum_2 = blsh_smlad(x_b, b, blsh_smlad(x_a, a, sum_2));
+        blsh_ldrd_weights(&weights, &a, &b);
+        sum_3 = blsh_smlad(x_b, b, blsh_smlad(x_a, a, sum_3));
+    }
+    sums[0] = sum_0;
+    sums[1] = sum_1;
+    sums[2] = sum_2;
+    sums[3] = sum_3;
+}
+
+#define blsh_take_two blsh_take_two
+static BLSH_INLINE void blsh_take_two(const uint32_t **next, uint32_t *a, uint32_t *b)
+{
+    blsh_ldrd(next, a, b);
+}
+
+#define blsh_trailing_zeros blsh_trailing_zeros
+static BLSH_INLINE unsigned blsh_trailing_zeros(uint32_t word)
+{
+    return (unsigned)blsh_clz(blsh_rbit(word));
+}
+
+#define blsh_peek_24 blsh_peek_24
+static BLSH_INLINE uint32_t blsh_peek_24(const uint8_t *bytes)
+{
+    uint32_t word;
+
+    __builtin_memcpy(&word, bytes, sizeof word);
+    return blsh_rev(word);
 }
 
 #endif

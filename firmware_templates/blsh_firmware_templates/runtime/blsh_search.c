@@ -1,5 +1,15 @@
 /*
- * K nearest codes by Hamming distance: XOR, popcount and a short sorted list.
+ * K nearest codes by Hamming distance, 32 codes at a time.
+ *
+ * The dictionary is bit-sliced: a block holds 32 codes as one word for each bit position, a plane,
+ * in which every code has its own bit, its lane. The planes in which codes differ from the query
+ * are added up by full adders on whole words, so that 32 distances grow at once as binary numbers
+ * standing upright in the lanes of a few words: ones, twos, fours and so on.
+ *
+ * Counting starts not from 0 but from 2^n - limit, where a distance has to be below `limit` to be
+ * of interest. A lane that carries out of its n bits has reached the limit, and once all 32 have,
+ * the rest of the block cannot matter. Lanes that never carry hold 2^n - limit + distance, exactly.
+ * The exporter puts first the planes in which the dictionary's codes differ most.
  *
  * SPDX-License-Identifier: MIT-0
  */
@@ -7,47 +17,276 @@
 #include "blsh_port.h"
 #include "blsh_stages.h"
 
-static uint32_t hamming_distance(const uint32_t *a, const uint32_t *b, unsigned n_words)
-{
-    uint32_t distance = 0;
-    unsigned n;
+#define LANES 32
+#define LOW_PLANES 6   /* ones to thirty-twos, which stay in registers            */
+#define HIGH_PLANES 10 /* sixty-fours and up: with the low ones, a 16-bit counter */
+#define ALL_LANES UINT32_MAX
 
-    for (n = 0; n < n_words; n++) {
-        distance += blsh_popcount(a[n] ^ b[n]);
-    }
-    return distance;
+/* The low planes of 32 counters, and the lanes that have reached the limit. */
+typedef struct {
+    uint32_t ones, twos, fours, eights, sixteens, thirty_twos, reached;
+} blsh_low_planes_t;
+
+/* 32 counters. */
+typedef struct {
+    blsh_low_planes_t low;
+    uint32_t high[HIGH_PLANES];
+    unsigned n_high; /* how many high planes are in use */
+} blsh_lanes_t;
+
+/* The K nearest entries so far, in the caller's arrays. */
+typedef struct {
+    uint32_t *index;
+    uint16_t *distance;
+    unsigned last; /* K - 1 */
+} blsh_nearest_t;
+
+/* Two planes a and b of equal weight, in the form in which adding them is cheapest. */
+typedef struct {
+    uint32_t a, a_xor_b;
+} blsh_pair_t;
+
+/*
+ * Add a pair to a plane in every lane: *sum + a + b = new *sum + 2 * carry. Where a and b differ
+ * the carry is the old sum, which is not the new one; else it is a. Both are new sum ^ either.
+ */
+static BLSH_INLINE uint32_t add_pair(uint32_t *sum, blsh_pair_t pair)
+{
+    const uint32_t either = pair.a_xor_b | (pair.a ^ *sum);
+
+    *sum ^= pair.a_xor_b;
+    return *sum ^ either;
 }
 
-void blsh_search(unsigned band, const uint32_t *code, uint32_t *index, uint16_t *distance)
+/*
+ * Add two pairs to a plane; returns the two carries, again a pair. This is add_pair() twice, with
+ * carries s ^ either and t ^ other, where s and t are the sums after the first and second pair and
+ * other = p | (a ^ s) for the second pair's a and p = a_xor_b. Since t = s ^ p, the carries differ
+ * in either ^ p ^ other, and p ^ (p | x) is x & ~p: eight operations in place of ten.
+ * (Kojevnikov, Kulikov and Yaroslavtsev 2009: the "modified double full adder".)
+ */
+static BLSH_INLINE blsh_pair_t add_two_pairs(uint32_t *sum, blsh_pair_t first,
+                                             blsh_pair_t second)
+{
+    const uint32_t either = first.a_xor_b | (first.a ^ *sum);
+    const uint32_t middle = *sum ^ first.a_xor_b;
+    blsh_pair_t carries;
+
+    carries.a = middle ^ either;
+    carries.a_xor_b = either ^ ((second.a ^ middle) & ~second.a_xor_b);
+    *sum = middle ^ second.a_xor_b;
+    return carries;
+}
+
+/* Where the next pair of planes differs from the query. */
+static BLSH_INLINE blsh_pair_t take_pair(const uint32_t **plane, const uint32_t **query)
+{
+    blsh_pair_t codes, asked;
+
+    blsh_take_two(plane, &codes.a, &codes.a_xor_b);
+    blsh_take_two(query, &asked.a, &asked.a_xor_b);
+    codes.a ^= asked.a;
+    codes.a_xor_b ^= asked.a_xor_b;
+    return codes;
+}
+
+static BLSH_INLINE blsh_pair_t add_four(uint32_t *ones, const uint32_t **plane,
+                                        const uint32_t **query)
+{
+    const blsh_pair_t first = take_pair(plane, query);
+    const blsh_pair_t second = take_pair(plane, query);
+
+    return add_two_pairs(ones, first, second);
+}
+
+/* Count the differences in the next eight planes; returns the carries into the fours. */
+static BLSH_INLINE blsh_pair_t add_eight(blsh_low_planes_t *low, const uint32_t **plane,
+                                         const uint32_t **query)
+{
+    const blsh_pair_t first = add_four(&low->ones, plane, query);
+    const blsh_pair_t second = add_four(&low->ones, plane, query);
+
+    return add_two_pairs(&low->twos, first, second);
+}
+
+/* Carry from one plane to the next, or to `reached` from the last. */
+static BLSH_INLINE uint32_t half_adder(uint32_t *sum, uint32_t a)
+{
+    const uint32_t carry = *sum & a;
+
+    *sum ^= a;
+    return carry;
+}
+
+/* Start all counters at 2^n - limit, with the smallest n that will do. */
+static void set_limit(blsh_lanes_t *lanes, uint32_t limit)
+{
+    uint32_t start;
+    unsigned n;
+
+    lanes->n_high = 0;
+    while ((1u << (LOW_PLANES + lanes->n_high)) < limit) {
+        lanes->n_high++;
+    }
+    start = (1u << (LOW_PLANES + lanes->n_high)) - limit;
+    lanes->low.ones = 0u - (start & 1u);
+    lanes->low.twos = 0u - ((start >> 1) & 1u);
+    lanes->low.fours = 0u - ((start >> 2) & 1u);
+    lanes->low.eights = 0u - ((start >> 3) & 1u);
+    lanes->low.sixteens = 0u - ((start >> 4) & 1u);
+    lanes->low.thirty_twos = 0u - ((start >> 5) & 1u);
+    lanes->low.reached = 0;
+    for (n = 0; n < lanes->n_high; n++) {
+        lanes->high[n] = 0u - ((start >> (LOW_PLANES + n)) & 1u);
+    }
+}
+
+/* Carry from the sixteens upwards. */
+static BLSH_INLINE void carry_up(blsh_low_planes_t *low, uint32_t *high, const uint32_t *high_end,
+                                 uint32_t carry)
+{
+    carry = half_adder(&low->sixteens, carry);
+    carry = half_adder(&low->thirty_twos, carry);
+    while (high < high_end) {
+        carry = half_adder(high++, carry);
+    }
+    low->reached |= carry;
+}
+
+/*
+ * Count the distances of a block until all lanes have reached the limit.
+ *
+ *   start    counters as set_limit() has started them
+ *   lanes    the counters at the end, unless all lanes have reached the limit
+ *
+ *   return   whether there are lanes that have not
+ */
+static int count_block(const blsh_lanes_t *start, const uint32_t *plane, const uint32_t *query,
+                       unsigned n_planes, blsh_lanes_t *lanes)
+{
+    const uint32_t *const end = plane + n_planes;
+    uint32_t *const high_end = lanes->high + start->n_high;
+    blsh_low_planes_t low = start->low;
+    unsigned n;
+
+    for (n = 0; n < start->n_high; n++) {
+        lanes->high[n] = start->high[n];
+    }
+    if (n_planes % 16 != 0) {
+        const uint32_t carry = add_pair(&low.fours, add_eight(&low, &plane, &query));
+
+        carry_up(&low, lanes->high, high_end, half_adder(&low.eights, carry));
+    }
+    while (plane < end) {
+        const blsh_pair_t first = add_eight(&low, &plane, &query);
+        const blsh_pair_t second = add_eight(&low, &plane, &query);
+        const blsh_pair_t carries = add_two_pairs(&low.fours, first, second);
+
+        carry_up(&low, lanes->high, high_end, add_pair(&low.eights, carries));
+        if (low.reached == ALL_LANES) {
+            return 0;
+        }
+    }
+    lanes->low = low;
+    lanes->n_high = start->n_high;
+    return low.reached != ALL_LANES;
+}
+
+/* Distance of a lane that has not reached the limit. */
+static uint32_t lane_distance(const blsh_lanes_t *lanes, uint32_t limit, unsigned lane)
+{
+    uint32_t value = ((lanes->low.ones >> lane) & 1u) + ((lanes->low.twos >> lane) & 1u) * 2
+                   + ((lanes->low.fours >> lane) & 1u) * 4 + ((lanes->low.eights >> lane) & 1u) * 8
+                   + ((lanes->low.sixteens >> lane) & 1u) * 16
+                   + ((lanes->low.thirty_twos >> lane) & 1u) * 32;
+    unsigned n;
+
+    for (n = 0; n < lanes->n_high; n++) {
+        value += ((lanes->high[n] >> lane) & 1u) << (LOW_PLANES + n);
+    }
+    return value + limit - (1u << (LOW_PLANES + lanes->n_high));
+}
+
+/* Entries come in order of index: an equal distance never overtakes an earlier one. */
+static void insert(const blsh_nearest_t *nearest, uint32_t entry, uint32_t d)
+{
+    unsigned place = nearest->last;
+
+    for (; place > 0 && d < nearest->distance[place - 1]; place--) {
+        nearest->distance[place] = nearest->distance[place - 1];
+        nearest->index[place] = nearest->index[place - 1];
+    }
+    nearest->distance[place] = (uint16_t)d;
+    nearest->index[place] = entry;
+}
+
+/* A word of all zeros or all ones for each plane, XORed in pairs as the dictionary's planes are. */
+static void spread_query(const blsh_dictionary_t *dictionary, const uint32_t *code,
+                         uint32_t *query)
+{
+    unsigned n;
+
+    for (n = 0; n < dictionary->n_planes; n++) {
+        const unsigned bit = dictionary->plane_bits[n];
+
+        query[n] = 0u - ((code[bit / 32] >> (bit % 32)) & 1u);
+        if (n % 2 != 0) {
+            query[n] ^= query[n - 1];
+        }
+    }
+}
+
+/* Take over those entries of a block that are nearer than the nearest so far. */
+static void take_nearer(const blsh_nearest_t *nearest, const blsh_lanes_t *lanes, uint32_t limit,
+                        uint32_t first)
+{
+    uint32_t below = ~lanes->low.reached;
+
+    for (; below != 0; below &= below - 1u) {
+        const unsigned lane = blsh_trailing_zeros(below);
+        const uint32_t d = lane_distance(lanes, limit, lane);
+
+        if (d < nearest->distance[nearest->last]) {
+            insert(nearest, first + lane, d);
+        }
+    }
+}
+
+void blsh_search(unsigned band, const uint32_t *code, uint32_t *query, uint32_t *index,
+                 uint16_t *distance)
 {
     const blsh_dictionary_t *dictionary = &blsh_dictionaries[band];
-    const unsigned last = dictionary->neighbours - 1u;
-    const uint32_t *entry_code = dictionary->codes;
-    uint32_t entry;
-    unsigned place;
+    const unsigned n_planes = dictionary->n_planes;
+    const uint32_t *plane = dictionary->planes;
+    const blsh_nearest_t nearest = {index, distance, dictionary->neighbours - 1u};
+    uint32_t first, limit = n_planes + 1u; /* which no distance reaches */
+    blsh_lanes_t start, lanes;
+    unsigned n;
 
-    for (place = 0; place <= last; place++) {
-        distance[place] = UINT16_MAX;
-        index[place] = 0;
+    for (n = 0; n <= nearest.last; n++) {
+        distance[n] = (uint16_t)limit;
+        index[n] = 0;
     }
-    for (entry = 0; entry < dictionary->n_entries; entry++, entry_code += dictionary->n_words) {
-        const uint32_t d = hamming_distance(code, entry_code, dictionary->n_words);
+    spread_query(dictionary, code, query);
+    set_limit(&start, limit);
+    for (first = 0; first < dictionary->n_entries && limit > 0; first += LANES) {
+        const uint32_t present = dictionary->n_entries - first;
 
-        /* Entries come in order of index: an equal distance never overtakes an earlier one. */
-        if (d < distance[last]) {
-            for (place = last; place > 0 && d < distance[place - 1]; place--) {
-                distance[place] = distance[place - 1];
-                index[place] = index[place - 1];
-            }
-            distance[place] = (uint16_t)d;
-            index[place] = entry;
+        if (present < LANES) {
+            start.low.reached = ALL_LANES << present;
         }
+        if (count_block(&start, plane, query, n_planes, &lanes)) {
+            take_nearer(&nearest, &lanes, limit, first);
+            limit = distance[nearest.last];
+            set_limit(&start, limit);
+        }
+        plane += n_planes;
     }
 }
 
 size_t blsh_code_words(unsigned band)
 {
-    return blsh_dictionaries[band].n_words;
+    return ((size_t)blsh_dictionaries[band].n_bits + 31) / 32;
 }
 
 size_t blsh_neighbours(unsigned band)

@@ -18,26 +18,41 @@
 #define BLSH_STATE_MAGIC 0x48534C42u /* "BLSH" in little-endian memory */
 #define BLSH_FFT_POINTS (BLSH_FRAME / 2)
 
+/* Tables that ports load whole words from start at a word boundary. */
+#if defined(__GNUC__)
+#define BLSH_WORD_ALIGNED __attribute__((aligned(4)))
+#else
+#define BLSH_WORD_ALIGNED
+#endif
+
 /* Projections of a band: hash bit l is (row l) . features + bias[l] * norm >= 0. */
 typedef struct {
-    const int16_t *rows_q15; /* n_bits rows of 2 * n_pairs weights; the last may be padding */
+    const int16_t *rows_q15; /* n_bits rows of weights. Of four whole rows each, four weights
+                                alternate; one to three rows at the end follow each other       */
     const int16_t *bias_q15; /* n_bits                                                      */
     uint16_t n_bits;         /* L                                                           */
-    uint16_t n_pairs;        /* half the length of a row                                    */
+    uint16_t row_length;     /* a multiple of 4: the last weights may be padding of zeros   */
     uint16_t first_feature;  /* feature under the first weight                              */
 } blsh_projection_t;
 
-/* Dictionary of a band. */
+/*
+ * Dictionary of a band, bit-sliced: a block of n_planes words for 32 codes each. Word n of a block
+ * stands for bit plane_bits[n] of a code; that of code j is its bit j. Every second word has been
+ * XORed with the one before.
+ */
 typedef struct {
-    const uint32_t *codes; /* n_entries codes of n_words words                      */
-    uint32_t n_entries;    /* T                                                     */
-    uint16_t n_words;      /* bit l of a code is bit l % 32 of word l / 32          */
-    uint16_t neighbours;   /* K, at most n_entries                                  */
+    const uint32_t *planes;
+    const uint16_t *plane_bits; /* bit of the code in each plane; padding has one that is 0      */
+    uint32_t n_entries;         /* T; the last block may hold fewer than 32                      */
+    uint16_t n_bits;            /* L                                                             */
+    uint16_t n_planes;          /* L, rounded up to a multiple of 8                              */
+    uint16_t neighbours;        /* K, at most n_entries                                          */
 } blsh_dictionary_t;
 
 /* A canonical Huffman code: codes by length, then in the order of symbols. */
 typedef struct {
-    const uint16_t *counts; /* number of codes of each length, from 0 bits on */
+    const uint16_t *limits;  /* for each length: what codes of up to so many bits are below     */
+    const int16_t *offsets;  /* for each length: from its codes to their symbols                */
     const uint8_t *symbols;
 } blsh_huffman_t;
 
@@ -45,7 +60,8 @@ typedef struct {
 typedef struct {
     blsh_huffman_t after_low;            /* code of symbols that follow a low level or none     */
     blsh_huffman_t after_high;           /* code of symbols that follow a level with top bit    */
-    const uint8_t *stream;               /* coded masks, most significant bit first             */
+    const uint8_t *stream;               /* coded masks, most significant bit first; may be read
+                                            three bytes beyond the end                          */
     const uint32_t *offsets;             /* start of every BLSH_MASKS_PER_OFFSET-th mask, bytes */
     const blsh_mask_length_t *lengths;   /* bytes of each mask                                  */
     const int16_t *gain_q15;             /* gain for each sum of K levels                       */
@@ -79,10 +95,11 @@ int16_t blsh_features(const int16_t *magnitude, int16_t *features);
 void blsh_hash(unsigned band, const int16_t *features, int16_t norm, uint32_t *code);
 
 /* K nearest codes of a band's dictionary, by distance and then by index. */
-void blsh_search(unsigned band, const uint32_t *code, uint32_t *index, uint16_t *distance);
+void blsh_search(unsigned band, const uint32_t *code, uint32_t *scratch, uint32_t *index,
+                 uint16_t *distance);
 
 /* Mean of the masks of K neighbours, into the band's part of BLSH_BINS gains. */
-void blsh_mask_gains(unsigned band, const uint32_t *index, int16_t *gain_q15);
+void blsh_mask_gains(unsigned band, const uint32_t *index, uint32_t *scratch, int16_t *gain_q15);
 
 /* Packed spectrum times gains. */
 void blsh_apply_gains(int32_t *spectrum, const int16_t *gain_q15);

@@ -11,10 +11,11 @@ extern "C" {
 #endif
 
 /*
- * Denoise a recorded signal and compare every stage of every hop with what the project's
- * reference made of it. Compile this and the runtime with BLSH_ENABLE_TAP defined.
+ * Check that every table is what was exported, then denoise a recorded signal and compare every
+ * stage of every hop with what the project's reference made of it. Compile this and the runtime
+ * with BLSH_ENABLE_TAP defined.
  *
- *   put     writes one character of the report: a line that starts with PASS or FAIL
+ *   put     writes one character of the report: lines that start with PASS or FAIL
  *
  *   return  0 where all is equal, else 1
  */

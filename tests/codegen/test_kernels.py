@@ -1,0 +1,269 @@
+"""The kernels one by one: table layouts, port operations, the search, and what they cost."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from blsh_codegen.engines import open_library
+from blsh_codegen.layout import bit_sliced, interleaved_rows, lay_out
+from blsh_codegen.reference import forward_fft, mulw, nearest_codes
+from blsh_codegen.tables import quantise, twiddles_q15
+from blsh_codegen.targets import find_target
+from blsh_codegen.toolchain import (
+    compile_shared,
+    firmware_unavailable_reason,
+    template_folder,
+)
+from blsh_codegen.usage import measure_usage
+from blsh_trainer.model_file import Model
+
+from tests.codegen.folders import exported
+from tests.models import PAPER, SMALL, BandSpec, random_model
+
+RUNTIME = template_folder() / "runtime"
+Codes = npt.NDArray[np.uint32]
+
+
+def test_four_rows_alternate_and_the_rest_follow() -> None:
+    rows = np.arange(6 * 8, dtype=np.int16).reshape(6, 8)
+    laid_out = interleaved_rows(rows).ravel()
+    assert laid_out[:16].tolist() == [*rows[0, :4], *rows[1, :4], *rows[2, :4], *rows[3, :4]]
+    assert laid_out[16:20].tolist() == rows[0, 4:].tolist()
+    assert np.array_equal(laid_out[32:], rows[4:].ravel())
+
+
+@pytest.mark.parametrize(("n_codes", "n_bits"), [(1, 1), (31, 8), (32, 9), (33, 150), (70, 64)])
+def test_planes_hold_the_codes_and_vary_less_and_less(n_codes: int, n_bits: int) -> None:
+    rng = np.random.default_rng(n_bits)
+    codes = random_codes(rng, n_codes, n_bits)
+    planes, plane_bits = bit_sliced(codes, n_bits)
+    assert planes.shape == (-(-n_codes // 32), -(-n_bits // 8) * 8)
+    assert sorted(plane_bits.tolist()) == list(range(planes.shape[1]))
+    plain = planes.copy()
+    plain[:, 1::2] ^= plain[:, 0::2]
+    found = np.zeros((n_codes, planes.shape[1]), np.uint32)
+    for code in range(n_codes):
+        found[code, plane_bits] = (plain[code // 32] >> np.uint32(code % 32)) & 1
+    expected = np.unpackbits(codes.astype("<u4").view(np.uint8), axis=1, bitorder="little")
+    assert np.array_equal(found, expected[:, : planes.shape[1]])
+    variance = found.mean(axis=0) * (1 - found.mean(axis=0))
+    assert np.all(np.diff(variance[plane_bits]) <= 1e-12)
+
+
+def random_codes(rng: np.random.Generator, n_codes: int, n_bits: int) -> Codes:
+    """Random codes with few ones in later bits; bits beyond the last are 0."""
+    bits = rng.random((n_codes, -(-n_bits // 32) * 32)) < rng.random(-(-n_bits // 32) * 32)
+    bits[:, n_bits:] = False
+    packed = np.packbits(bits, axis=1, bitorder="little")
+    return packed.view("<u4").astype(np.uint32)
+
+
+SEARCH_API = """
+    void blsh_search(unsigned band, const uint32_t *code, uint32_t *scratch, uint32_t *index,
+                     uint16_t *distance);
+"""
+
+
+def searched_model(codes: Codes, n_bits: int, neighbours: int) -> Model:
+    """A model with a given dictionary."""
+    model = random_model(SMALL, (BandSpec(65, n_bits=n_bits, n_entries=1, neighbours=1),))
+    masks = np.zeros((codes.shape[0], 65), np.uint8)
+    band = dataclasses.replace(model.bands[0], neighbours=neighbours, codes=codes, masks=masks)
+    return dataclasses.replace(model, bands=(band,))
+
+
+def search(library: Any, ffi: Any, query: Codes, n_planes: int, neighbours: int) -> Any:
+    """Indices and distances that the C finds."""
+    code = ffi.new("uint32_t[]", query.tolist())
+    scratch = ffi.new("uint32_t[]", n_planes)
+    index, distance = ffi.new("uint32_t[]", neighbours), ffi.new("uint16_t[]", neighbours)
+    library.blsh_search(0, code, scratch, index, distance)
+    return list(index), list(distance)
+
+
+@pytest.mark.parametrize("target", ["generic", "cortex-m4"])
+@pytest.mark.parametrize(
+    ("n_bits", "n_codes", "neighbours"),
+    [
+        (1, 1, 1),
+        (1, 100, 7),
+        (7, 33, 33),
+        (8, 64, 10),
+        (16, 200, 10),
+        (17, 31, 5),
+        (33, 500, 10),
+        (64, 95, 95),
+        (150, 1000, 10),
+        (150, 1000, 255),
+        (300, 400, 20),
+    ],
+)
+def test_search_equals_sorting_all_distances(
+    n_bits: int, n_codes: int, neighbours: int, target: str, tmp_path: Path
+) -> None:
+    """Short codes have many equal distances; queries from the dictionary have a distance of 0."""
+    rng = np.random.default_rng(n_bits + n_codes)
+    codes = random_codes(rng, n_codes, n_bits)
+    codes[n_codes // 2 :] = codes[rng.integers(0, n_codes, n_codes - n_codes // 2)]
+    folder = exported(searched_model(codes, n_bits, neighbours), tmp_path / "export", target)
+    built = compile_shared([folder / "blsh_search.c"], [folder], tmp_path / "search.so")
+    assert built.warnings == ()
+    ffi, library = open_library(SEARCH_API, built.path)
+    queries = np.concatenate([codes[:5], random_codes(rng, 10, n_bits)])
+    queries = np.concatenate([queries, ~queries[:1] & random_codes(rng, 1, n_bits)])
+    index, distance = nearest_codes(queries, codes, neighbours)
+    n_planes = bit_sliced(codes, n_bits)[0].shape[1]
+    for n, query in enumerate(queries):
+        found = search(library, ffi, query, n_planes, neighbours)
+        assert found == (index[n].tolist(), distance[n].tolist())
+
+
+PORT_SOURCE = """
+#include "blsh_port.h"
+int32_t port_mulw(int32_t a, int16_t w) { return blsh_mulw(a, w); }
+void port_half_product(const int32_t *z, const int16_t *w, int32_t *out)
+{
+    blsh_complex_t value = {z[0], z[1]};
+    value = blsh_half_product(value, blsh_load_twiddle(w));
+    out[0] = value.re;
+    out[1] = value.im;
+}
+int32_t port_dot(const int16_t *a, const int16_t *b, size_t n) { return blsh_dot_s16(a, b, n); }
+void port_dot4(const int16_t *weights, const int16_t *x, size_t n, int32_t *sums)
+{
+    blsh_dot4_s16(weights, x, n, sums);
+}
+size_t port_take_two(const uint32_t *from, uint32_t *out)
+{
+    const uint32_t *next = from;
+    blsh_take_two(&next, out, out + 1);
+    return (size_t)(next - from);
+}
+unsigned port_trailing_zeros(uint32_t word) { return blsh_trailing_zeros(word); }
+uint32_t port_peek(const uint8_t *bytes) { return blsh_peek_24(bytes) >> 8; }
+"""
+PORT_API = """
+    int32_t port_mulw(int32_t a, int16_t w);
+    void port_half_product(const int32_t *z, const int16_t *w, int32_t *out);
+    int32_t port_dot(const int16_t *a, const int16_t *b, size_t n);
+    void port_dot4(const int16_t *weights, const int16_t *x, size_t n, int32_t *sums);
+    size_t port_take_two(const uint32_t *from, uint32_t *out);
+    unsigned port_trailing_zeros(uint32_t word);
+    uint32_t port_peek(const uint8_t *bytes);
+"""
+
+
+@pytest.fixture(params=["generic", "cortex_m4"])
+def port(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    """A port's operations, compiled for this machine."""
+    (tmp_path / "blsh_config.h").write_text(
+        f'#define BLSH_PORT_HEADER "blsh_port_{request.param}.h"\n'
+    )
+    (tmp_path / "port.c").write_text(PORT_SOURCE)
+    built = compile_shared([tmp_path / "port.c"], [tmp_path, RUNTIME], tmp_path / "port.so")
+    return open_library(PORT_API, built.path)
+
+
+INT32_EDGES = (-(2**31), -(2**31) + 1, -65536, -1, 0, 1, 65535, 65536, 2**31 - 1)
+INT16_EDGES = (-32768, -32767, -1, 0, 1, 32767)
+
+
+def test_port_products(port: Any) -> None:
+    ffi, library = port
+    for a in INT32_EDGES:
+        for w in INT16_EDGES:
+            assert library.port_mulw(a, w) == (a * w) >> 16
+    rng = np.random.default_rng(0)
+    twiddles = twiddles_q15(64)
+    out = ffi.new("int32_t[2]")
+    for re, im in rng.integers(-(2**30), 2**30, (200, 2)).tolist():
+        cos, sin = twiddles[rng.integers(0, 32)].tolist()
+        w = ffi.new("int16_t[2]", [cos, sin])
+        library.port_half_product(ffi.new("int32_t[2]", [re, im]), w, out)
+        assert out[0] == mulw(re, cos) + mulw(im, sin)
+        assert out[1] == mulw(im, cos) - mulw(re, sin)
+
+
+def test_port_dot_products(port: Any) -> None:
+    ffi, library = port
+    rng = np.random.default_rng(1)
+    for n in (4, 8, 20):
+        rows = rng.integers(-8000, 8000, (4, n)).astype(np.int16)
+        x = rng.integers(-8000, 8000, n).astype(np.int16)
+        features = ffi.new("int16_t[]", x.tolist())
+        expected = (rows.astype(np.int64) @ x.astype(np.int64)).tolist()
+        for row, dot in zip(rows, expected, strict=True):
+            assert library.port_dot(ffi.new("int16_t[]", row.tolist()), features, n) == dot
+        sums = ffi.new("int32_t[4]")
+        weights = ffi.new("int16_t[]", interleaved_rows(rows).ravel().tolist())
+        library.port_dot4(weights, features, n, sums)
+        assert list(sums) == expected
+
+
+def test_port_words_and_bits(port: Any) -> None:
+    ffi, library = port
+    out = ffi.new("uint32_t[2]")
+    assert library.port_take_two(ffi.new("uint32_t[2]", [7, 2**32 - 1]), out) == 2
+    assert list(out) == [7, 2**32 - 1]
+    for n in range(32):
+        for above in (0, 0xA5A5A5A5, 0xFFFFFFFF):
+            word = ((above << n) | (1 << n)) & 0xFFFFFFFF
+            assert library.port_trailing_zeros(word) == n
+    assert library.port_peek(ffi.new("uint8_t[4]", [0x80, 0x01, 0xFE, 0x55])) == 0x8001FE
+
+
+@pytest.mark.parametrize("frame", [512, 1024])
+def test_fft_is_within_80_db_of_double_precision(frame: int) -> None:
+    """Its bar; 16-bit twiddles leave 89 dB at full scale."""
+    rng = np.random.default_rng(frame)
+    samples = np.rint(rng.standard_normal(frame) * 2**27).astype(np.int64)
+    packed = forward_fft(samples, twiddles_q15(frame))
+    exact = np.fft.rfft(samples.astype(np.float64)) / frame
+    bins = packed[2::2] + 1j * packed[3::2]
+    error = np.sum(np.abs(bins - exact[1:-1]) ** 2)
+    assert 10 * np.log10(np.sum(np.abs(exact[1:-1]) ** 2) / error) > 80
+
+
+def test_the_papers_configuration_stays_within_its_budget(tmp_path: Path) -> None:
+    """RAM, code, stack, and instructions of the kernels that do not depend on the data."""
+    target = find_target("cortex-m4")
+    compiler = "gcc" if firmware_unavailable_reason(target, "gcc") is None else "zig"
+    reason = firmware_unavailable_reason(target, compiler)
+    if reason is not None:
+        pytest.skip(reason)
+    model = random_model(PAPER, (BandSpec(513, n_bits=150, n_entries=512, neighbours=10),))
+    tables = quantise(model)
+    layout = lay_out(tables)
+    assert layout.state_bytes <= 12 * 1024
+    folder = exported(model, tmp_path / "export", target.name)
+    samples = np.random.default_rng(0).integers(-9999, 9999, 256 * 6).astype(np.int16)
+    usage = measure_usage(folder, tables, layout, target, samples, tmp_path, compiler=compiler)
+    macs = 150 * 513 * PAPER.rate / PAPER.hop
+    assert usage.stages["projection"] / macs < 1.5
+    assert usage.stack_bytes <= 1024
+    small = measure_usage(
+        folder, tables, layout, target, samples[:256], tmp_path, compiler=compiler, optimise="-Os"
+    )
+    assert small.runtime_code_bytes <= 8 * 1024
+
+
+@pytest.mark.parametrize("target", ["cortex-m0plus", "riscv32imc"])
+def test_small_cores_call_no_long_arithmetic(target: str, tmp_path: Path) -> None:
+    """64-bit products and signed divisions would be calls of the compiler's library."""
+    chosen = find_target(target)
+    reason = firmware_unavailable_reason(chosen, "zig")
+    if reason is not None:
+        pytest.skip(reason)
+    model = random_model()
+    tables = quantise(model)
+    folder = exported(model, tmp_path / "export", target)
+    samples = np.random.default_rng(0).integers(-9999, 9999, 32 * 8).astype(np.int16)
+    usage = measure_usage(folder, tables, lay_out(tables), chosen, samples, tmp_path)
+    called = {name for name, count in usage.functions.items() if count > 0}
+    helpers = {"__aeabi_lmul", "__muldi3", "__aeabi_idiv", "__divsi3", "__aeabi_ldivmod"}
+    assert not called & helpers
