@@ -10,6 +10,7 @@ as shell commands: --command 'name=denoise {in} {out}'.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import shlex
 import subprocess
@@ -89,15 +90,16 @@ def run(args: argparse.Namespace) -> None:
 def _train_and_add(
     method: Method, args: argparse.Namespace, add: Callable[[str, Denoise], None]
 ) -> None:
-    options = TrainingOptions(method=method, seed=args.seed, minutes=args.minutes)
+    options = TrainingOptions(
+        method=method, target=args.target, seed=args.seed, minutes=args.minutes
+    )
+    options.check()
     recordings = find_recordings([args.corpus / "speech/train"], [args.corpus / "noise/train"])
     frames = collect_frames(recordings, options)
     estimator = new_estimator(options)
     learn(estimator, frames, options, _show_round)
     for dictionary in DICTIONARIES:
-        sized = TrainingOptions(
-            method=method, seed=args.seed, minutes=args.minutes, dictionary=dictionary
-        )
+        sized = dataclasses.replace(options, dictionary=dictionary)
         model = build_model(estimator, frames, sized, recordings.fingerprint)
         if args.save is not None:
             args.save.mkdir(parents=True, exist_ok=True)
@@ -136,6 +138,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--count", type=int, default=60, help="mixtures")
     parser.add_argument("--snr", type=float, default=0.0, help="of the test mixtures in dB")
     parser.add_argument("--seed", type=int, default=0, help="of the training")
+    parser.add_argument(
+        "--target", choices=["scaled", "raw"], default="scaled", help="of the boosting"
+    )
     parser.add_argument("--minutes", type=float, help="of training mixtures; all by default")
     parser.add_argument(
         "--command", action="append", default=[], metavar="NAME=COMMAND",

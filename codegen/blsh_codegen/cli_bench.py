@@ -11,14 +11,14 @@ from blsh_trainer.model_file import load_model
 from rich.console import Console
 
 from blsh_codegen.bench import PEERS, Benchmark, run_benchmark
-from blsh_codegen.console import json_option, print_json, print_table
+from blsh_codegen.console import Command, json_option, print_json, print_table
 from blsh_codegen.export import default_model
 from blsh_codegen.targets import TARGETS, find_target
 
 _FUNCTIONS_SHOWN = 12
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--target",
     default="cortex-m4",

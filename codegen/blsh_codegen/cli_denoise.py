@@ -12,14 +12,14 @@ from blsh_trainer.errors import BlshError
 from blsh_trainer.model_file import load_model
 from rich.console import Console
 
-from blsh_codegen.console import json_option, print_json
+from blsh_codegen.console import Command, json_option, print_json
 from blsh_codegen.denoise import compiled_runtime, denoise_recording, denoise_stream
 from blsh_codegen.export import default_model
 
 PIPE = "-"
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("source", metavar="IN")
 @click.argument("destination", metavar="OUT")
 @click.option(
@@ -40,6 +40,10 @@ def denoise(source: str, destination: str, model: Path | None, as_json: bool) ->
         raise BlshError("IN and OUT: give - for both (raw samples) or a file for both")
     if as_json and source == PIPE:
         raise BlshError("--json: standard output carries the samples; leave one of them out")
+    if destination != PIPE and Path(destination).suffix.lower() not in ("", ".wav"):
+        raise BlshError(
+            f"{destination}: the output is a WAV file; give it a name that ends in .wav"
+        )
     loaded = load_model(model or default_model())
     rate = loaded.geometry.rate
     if source == PIPE:

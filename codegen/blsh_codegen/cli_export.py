@@ -8,12 +8,12 @@ from pathlib import Path
 import click
 from blsh_trainer.model_file import load_model
 
-from blsh_codegen.console import json_option, print_json, print_table
+from blsh_codegen.console import Command, json_option, print_json, print_table
 from blsh_codegen.export import default_model, export_model
 from blsh_codegen.targets import TARGETS, find_target
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--target", required=True, help=f"Processor: {', '.join(TARGETS)}.")
 @click.option(
     "--model",

@@ -9,14 +9,14 @@ import click
 from rich.console import Console
 
 from blsh_codegen.conformance import STAGES
-from blsh_codegen.console import json_option, print_json, print_table
+from blsh_codegen.console import Command, json_option, print_json, print_table
 from blsh_codegen.usage import Usage
 from blsh_codegen.verify import EngineResult, verify_folder
 
 DEFAULT_FRAMES = 48
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option(
     "--frames",

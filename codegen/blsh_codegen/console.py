@@ -7,9 +7,31 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
+from blsh_trainer.errors import BlshError
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
+
+INTERRUPTED = 130  # what shells report for a command ended by Ctrl-C
+
+
+class Command(click.Command):
+    """A command that ends with 130 on Ctrl-C and in one line where output cannot be written."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("interrupted: nothing was changed", err=True)
+            ctx.exit(INTERRUPTED)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            where = error.filename or "output"
+            raise BlshError(
+                f"{where}: {error.strerror}; check the path and the room there"
+            ) from error
 
 
 def json_option(function: Any) -> Any:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
+import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from blsh_trainer import __version__
 from blsh_trainer.audio import AudioFile, resampled
+from blsh_trainer.errors import BlshError
 from blsh_trainer.model_file import Model
 
 from blsh_codegen.export import export_model
@@ -31,14 +35,15 @@ def compiled_runtime(model: Model) -> RuntimeLibrary:
     The cache is ``$XDG_CACHE_HOME/blsh``, by default ``~/.cache/blsh``; where it cannot be
     written the library lives in a temporary folder for as long as the process.
     """
-    state_bytes = lay_out(quantise(model)).state_bytes
+    hop, state_bytes = model.geometry.hop, lay_out(quantise(model)).state_bytes
     library = _cache_folder() / f"{_build_key(model)}.so"
-    if not library.exists():
-        with tempfile.TemporaryDirectory(prefix="blsh-denoise-") as work:
-            folder = Path(work) / "export"
-            export_model(model, find_target("generic"), folder)
-            return RuntimeLibrary.compile(folder, model.geometry.hop, state_bytes, library)
-    return RuntimeLibrary(library, model.geometry.hop, state_bytes)
+    if library.exists() and library.stat().st_size:
+        with suppress(BlshError):  # what cannot be loaded is built again
+            return RuntimeLibrary(library, hop, state_bytes)
+    with tempfile.TemporaryDirectory(prefix="blsh-denoise-") as work:
+        folder = Path(work) / "export"
+        export_model(model, find_target("generic"), folder)
+        return RuntimeLibrary.compile(folder, hop, state_bytes, library)
 
 
 def denoise_recording(library: RuntimeLibrary, recording: AudioFile, rate: int) -> AudioFile:
@@ -107,9 +112,11 @@ def to_int16(samples: npt.NDArray[np.floating]) -> npt.NDArray[np.int16]:
 
 
 def _build_key(model: Model) -> str:
-    """Everything that the library depends on: model, runtime, tool version and compiler."""
+    """Everything that the library depends on: model, code generator, runtime and compiler."""
     digest = hashlib.sha256(f"{model.sha256} {__version__} {find_host_compiler()}".encode())
-    for path in sorted((template_folder() / "runtime").iterdir()):
+    generator = sorted(Path(__file__).parent.glob("*.py"))
+    templates = sorted(p for p in template_folder().rglob("*") if p.suffix in (".c", ".h", ".j2"))
+    for path in (*generator, *templates):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:32]
 
@@ -117,10 +124,10 @@ def _build_key(model: Model) -> str:
 def _cache_folder() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
     folder = Path(base) / "blsh"
-    try:
+    with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
         if os.access(folder, os.W_OK):
             return folder
-    except OSError:
-        pass
-    return Path(tempfile.mkdtemp(prefix="blsh-cache-"))
+    spare = Path(tempfile.mkdtemp(prefix="blsh-cache-"))
+    atexit.register(shutil.rmtree, spare, ignore_errors=True)
+    return spare

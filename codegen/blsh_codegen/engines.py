@@ -83,6 +83,7 @@ class HostEngine:
         self.compiler = built.compiler.name
         self.warnings = built.warnings
         self._ffi, self._library = open_library(_HARNESS_API, built.path)
+        self._capacity = trace_bytes(tables)
 
     def reset(self) -> None:
         """Start a stream over."""
@@ -94,7 +95,7 @@ class HostEngine:
         status = self._library.blsh_harness_step()
         if status != 0:
             raise BlshError(f"{self.name}: blsh_process() returned {status}")
-        used = int(self._library.blsh_harness_used)
+        used = min(int(self._library.blsh_harness_used), self._capacity)
         return bytes(self._ffi.buffer(self._library.blsh_harness_trace, used))
 
 

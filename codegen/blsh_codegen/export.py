@@ -7,7 +7,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -78,7 +77,12 @@ def export_model(model: Model, target: Target, directory: Path, *, force: bool =
         BlshError: The destination is not to be replaced, or cannot be written.
     """
     directory = Path(os.path.normpath(directory.absolute()))
-    _check_destination(directory, force=force)
+    try:
+        _check_destination(directory, force=force)
+    except OSError as error:
+        raise BlshError(
+            f"{directory}: cannot look there ({error.strerror}); choose another folder with -o"
+        ) from error
     tables = quantise(model)
     layout = lay_out(tables)
     cost = runtime_cost(target)
@@ -86,7 +90,7 @@ def export_model(model: Model, target: Target, directory: Path, *, force: bool =
     staging: Path | None = None
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+        staging = Path(tempfile.mkdtemp(prefix=".blsh-new.", dir=directory.parent))
         staging.chmod(0o777 & ~current_umask())
         _copy_runtime(staging, target)
         for name, text in texts.items():
@@ -94,7 +98,7 @@ def export_model(model: Model, target: Target, directory: Path, *, force: bool =
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8", newline="\n")
         save_model(model, staging / MODEL_COPY)
-        files = _files(staging) | {MANIFEST}
+        files = _entries(staging) | {MANIFEST}
         export = Export(
             directory=str(directory),
             target=target.name,
@@ -110,7 +114,7 @@ def export_model(model: Model, target: Target, directory: Path, *, force: bool =
     except OSError as error:
         raise BlshError(
             f"{directory}: cannot write the export ({error.strerror or error}); "
-            "nothing was changed: free some space or choose another folder with -o"
+            "nothing was changed: make room there or choose another folder with -o"
         ) from error
     finally:
         if staging is not None:
@@ -126,26 +130,39 @@ def load_export(directory: Path) -> tuple[Export, Model]:
     """
     try:
         manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
-        version = int(manifest.pop("schema_version"))
-        manifest.pop("blsh_version")
-        export = Export(directory=str(directory), **manifest)
-        find_target(export.target)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise BlshError(
-            f"{directory}: not a folder made by blsh-export ({MANIFEST} is missing or damaged); "
-            "make one with blsh-export"
-        ) from error
+        version = int(manifest["schema_version"])
+    except (OSError, ValueError, TypeError, KeyError, OverflowError) as error:
+        raise _no_export(directory) from error
     if version != SCHEMA_VERSION:
         raise BlshError(
             f"{directory}: exported with schema {version}, this version reads {SCHEMA_VERSION}; "
             "export it again"
         )
+    try:
+        export = Export(
+            directory=str(directory),
+            target=find_target(manifest["target"]).name,
+            model_sha256=str(manifest["model_sha256"]),
+            flash_bytes=int(manifest["flash_bytes"]),
+            ram_bytes=int(manifest["ram_bytes"]),
+            latency_samples=int(manifest["latency_samples"]),
+            files=tuple(str(name) for name in manifest["files"]),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise _no_export(directory) from error
     model = load_model(directory / MODEL_COPY)
     if model.sha256 != export.model_sha256:
         raise BlshError(
             f"{directory}: {MODEL_COPY} is not the model that was exported; export it again"
         )
     return export, model
+
+
+def _no_export(directory: Path) -> BlshError:
+    return BlshError(
+        f"{directory}: not a folder made by blsh-export ({MANIFEST} is missing or damaged); "
+        "make one with blsh-export"
+    )
 
 
 def _texts(
@@ -205,8 +222,20 @@ def _manifest(export: Export) -> str:
     return json.dumps(fields, indent=2, sort_keys=True) + "\n"
 
 
-def _files(folder: Path) -> set[str]:
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+def _entries(folder: Path) -> set[str]:
+    """Everything below a folder but the folders that hold something: files, links, empty folders.
+
+    Raises:
+        OSError: A folder in it cannot be read.
+    """
+    if folder.is_symlink() or not folder.is_dir():
+        return {""}
+    below = {
+        f"{child.name}/{entry}".rstrip("/")
+        for child in folder.iterdir()
+        for entry in _entries(child)
+    }
+    return below or {""}
 
 
 def _check_destination(directory: Path, *, force: bool) -> None:
@@ -215,9 +244,15 @@ def _check_destination(directory: Path, *, force: bool) -> None:
     if not directory.is_dir() or directory.is_symlink():
         raise BlshError(f"{directory}: exists and is not a folder; choose another with -o")
     here = Path.cwd()
-    if directory in (here, *here.parents, Path.home()):
+    if directory.resolve() in (here, *here.parents, Path.home()):
         raise BlshError(f"{directory}: will not replace this folder; name a new one with -o")
-    present = _files(directory)
+    try:
+        present = _entries(directory) - {""}
+    except OSError as error:
+        raise BlshError(
+            f"{error.filename}: cannot be read ({error.strerror}), so {directory} is not replaced; "
+            "choose another folder with -o"
+        ) from error
     if not present or force:
         return
     try:
@@ -236,17 +271,18 @@ def _check_destination(directory: Path, *, force: bool) -> None:
 
 
 def _replace(staging: Path, directory: Path) -> None:
-    """Put the finished folder in place; the old one comes back if that fails."""
+    """Put the finished folder in place; whatever interrupts that, the old one comes back."""
     if not directory.exists():
         staging.rename(directory)
         return
-    aside = Path(tempfile.mkdtemp(prefix=f".{directory.name}.old.", dir=directory.parent))
-    old = directory.rename(aside / directory.name)
+    aside = Path(tempfile.mkdtemp(prefix=".blsh-old.", dir=directory.parent))
+    old = aside / directory.name
     try:
+        directory.rename(old)
         staging.rename(directory)
-    except OSError:
-        old.rename(directory)
+    except BaseException:
+        if old.exists() and not directory.exists():
+            old.rename(directory)
+        aside.rmdir()
         raise
-    finally:
-        with suppress(OSError):
-            shutil.rmtree(aside)
+    shutil.rmtree(aside)

@@ -1,10 +1,10 @@
 """Checksums by which the self-test knows the exported tables again.
 
 The golden vectors read only the dictionary entries that their neighbours happen to be. So that a
-single flipped bit anywhere is noticed, each data header ends with a list of its own tables, compiled
-into self-test builds alone: the list points at the very arrays that the runtime reads, and gives the
-CRC-32 of their bytes in little-endian memory. A table of structures holds pointers, whose values the
-linker decides; it is compared with a second copy of its initialisers instead.
+single flipped bit anywhere is noticed, each data header ends with a list of its own tables, which
+only self-test builds compile: the list points at the very arrays that the runtime reads, and gives
+the CRC-32 of their bytes in little-endian memory. A table of structures holds pointers, whose
+values the linker decides; it is compared with a second copy of its initialisers instead.
 """
 
 from __future__ import annotations

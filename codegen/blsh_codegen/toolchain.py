@@ -85,7 +85,10 @@ def find_host_compiler() -> HostCompiler:
     Raises:
         BlshError: There is none, or ``$CC`` names one that does not exist.
     """
-    chosen = shlex.split(os.environ.get("CC", ""))
+    try:
+        chosen = shlex.split(os.environ.get("CC", ""))
+    except ValueError as error:
+        raise BlshError(f"$CC cannot be read ({error}): correct the variable or unset it") from None
     if chosen and not re.search(r"none-e(abi|lf)|unknown-elf", chosen[0]):
         if shutil.which(chosen[0]) is None:
             raise BlshError(
@@ -137,9 +140,16 @@ def compile_shared(
                 str(built),
             ]
         )
-        built.replace(output)
+        _take_over(built, output, chosen.name)
     warnings = tuple(line for line in messages if "warning:" in line)
     return SharedLibrary(output, chosen, warnings)
+
+
+def _take_over(built: Path, output: Path, compiler: str) -> None:
+    """Put what a compiler made in its place."""
+    if not built.exists():
+        raise BlshError(f"{compiler} wrote no output: is it a C compiler? Correct or unset $CC")
+    built.replace(output)
 
 
 def find_gcc(target: Target) -> str | None:
@@ -281,6 +291,8 @@ def run_compiler(command: Sequence[str]) -> list[str]:
         is_error = re.compile(r"\berror\b|undefined|will not fit|overflowed", re.IGNORECASE)
         first = next((line for line in lines if is_error.search(line)), "")
         told = first or (lines[0] if lines else f"exit code {done.returncode}")
+        if any("No space left" in line or "File too large" in line for line in lines):
+            raise BlshError(f"the C compiler could not write its output ({told}): free some space")
         raise BlshError(f"the C code does not compile: {told}")
     return lines
 

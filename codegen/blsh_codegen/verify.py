@@ -4,28 +4,36 @@ from __future__ import annotations
 
 import functools
 import multiprocessing
+import signal
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 
 from blsh_trainer.errors import BlshError
+from blsh_trainer.model_file import Model
 
 from blsh_codegen.conformance import Comparison, Difference, Engine, compare_all
 from blsh_codegen.emulator import emulation_unavailable_reason
 from blsh_codegen.engines import EmulatedEngine, HostEngine, runtime_sources
-from blsh_codegen.export import load_export
+from blsh_codegen.export import Export, load_export
 from blsh_codegen.layout import lay_out
+from blsh_codegen.packaging import with_table_checks
 from blsh_codegen.qemu import build_board_image, qemu_unavailable_reason, run_board_image
+from blsh_codegen.render import data_headers
 from blsh_codegen.signals import conformance_signals
-from blsh_codegen.tables import quantise
+from blsh_codegen.tables import Tables, quantise
 from blsh_codegen.targets import Target, find_target
 from blsh_codegen.toolchain import FirmwareCompiler, find_host_compiler, firmware_unavailable_reason
 from blsh_codegen.usage import Usage, measure_usage
 from blsh_codegen.wasm import WasmEngine, wasm_unavailable_reason
 
+TABLES = "tables"
 COMPILERS: tuple[FirmwareCompiler, ...] = ("zig", "gcc")
 
 
@@ -56,7 +64,8 @@ class EngineResult:
         return next((c.difference for c in self.comparisons if c.difference is not None), None)
 
 
-Job = Callable[[Path, int], EngineResult]
+Job = Callable[[Path, int, Path], EngineResult]
+"""Takes the exported folder, the length of signals in hops, and a folder to work in."""
 
 
 @dataclass(frozen=True)
@@ -116,20 +125,49 @@ def run_engines(plan: Plan, folder: Path, frames: int) -> Iterator[EngineResult]
     Raises:
         BlshError: The folder's C does not compile.
     """
+    with tempfile.TemporaryDirectory(prefix="blsh-verify-") as work:
+        for batch in _batches(list(plan.jobs), 2):
+            yield from _run_batch({name: plan.jobs[name] for name in batch}, folder, frames, work)
+
+
+def _run_batch(
+    jobs: dict[str, Job], folder: Path, frames: int, work: str
+) -> Iterator[EngineResult]:
     spawn = multiprocessing.get_context("spawn")
-    for batch in _batches(list(plan.jobs), 2):
-        pools = {name: ProcessPoolExecutor(1, mp_context=spawn) for name in batch}
-        try:
-            futures = {pools[name].submit(plan.jobs[name], folder, frames): name for name in batch}
-            for future in as_completed(futures):
-                try:
-                    yield future.result()
-                except BrokenProcessPool:
-                    name = futures[future]
-                    yield EngineResult(name, failure=f"{name}: the exported C crashed")
-        finally:
-            for pool in pools.values():
-                pool.shutdown(cancel_futures=True)
+    pools = {name: ProcessPoolExecutor(1, mp_context=spawn) for name in jobs}
+    try:
+        futures = {}
+        with _interrupts_ignored():  # which the workers inherit
+            for name, job in jobs.items():
+                place = Path(work) / name
+                place.mkdir()
+                futures[pools[name].submit(job, folder, frames, place)] = name
+        for future in as_completed(futures):
+            try:
+                yield future.result()
+            except BrokenProcessPool:
+                name = futures[future]
+                yield EngineResult(name, failure=f"{name}: the exported C crashed")
+    except KeyboardInterrupt:
+        for process in multiprocessing.active_children():
+            process.terminate()
+        raise
+    finally:
+        for pool in pools.values():
+            pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Leave Ctrl-C to this process alone: it ends the workers that are started meanwhile."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may change what a signal does
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _batches(names: list[str], size: int) -> Iterator[list[str]]:
@@ -137,40 +175,41 @@ def _batches(names: list[str], size: int) -> Iterator[list[str]]:
         yield names[start : start + size]
 
 
-def _run_host(folder: Path, frames: int) -> EngineResult:
+def _run_host(folder: Path, frames: int, work: Path) -> EngineResult:
     _, model = load_export(folder)
     tables = quantise(model)
-    with tempfile.TemporaryDirectory(prefix="blsh-verify-") as work:
-        engine = HostEngine(folder, tables, Path(work))
-        signals = conformance_signals(model.geometry, frames)
-        return EngineResult(engine.name, tuple(compare_all(engine, tables, signals)))
+    return _compared(HostEngine(folder, tables, work), model, tables, frames)
 
 
-def _run_emulated(folder: Path, frames: int, compiler: FirmwareCompiler) -> EngineResult:
+def _run_wasm(folder: Path, frames: int, work: Path) -> EngineResult:
+    export, model = load_export(folder)
+    tables = quantise(model)
+    engine = WasmEngine(folder, tables, find_target(export.target), work)
+    return _compared(engine, model, tables, frames)
+
+
+def _run_emulated(
+    folder: Path, frames: int, work: Path, *, compiler: FirmwareCompiler
+) -> EngineResult:
     export, model = load_export(folder)
     target = find_target(export.target)
     tables = quantise(model)
+    engine = EmulatedEngine(folder, tables, target, work, compiler)
+    compared = _compared(engine, model, tables, frames)
     signals = conformance_signals(model.geometry, frames)
     noisy = next(signal for signal in signals if signal.name == "noisy speech")
-    with tempfile.TemporaryDirectory(prefix="blsh-verify-") as work:
-        engine: Engine = EmulatedEngine(folder, tables, target, Path(work), compiler)
-        comparisons = tuple(compare_all(engine, tables, signals))
-        usage = measure_usage(
-            folder, tables, lay_out(tables), target, noisy.samples, Path(work), compiler=compiler
-        )
-    return EngineResult(engine.name, comparisons, usage=usage)
+    usage = measure_usage(
+        folder, tables, lay_out(tables), target, noisy.samples, work, compiler=compiler
+    )
+    return replace(compared, usage=usage)
 
 
-def _run_wasm(folder: Path, frames: int) -> EngineResult:
-    export, model = load_export(folder)
-    tables = quantise(model)
-    with tempfile.TemporaryDirectory(prefix="blsh-verify-") as work:
-        engine = WasmEngine(folder, tables, find_target(export.target), Path(work))
-        signals = conformance_signals(model.geometry, frames)
-        return EngineResult(engine.name, tuple(compare_all(engine, tables, signals)))
+def _compared(engine: Engine, model: Model, tables: Tables, frames: int) -> EngineResult:
+    signals = conformance_signals(model.geometry, frames)
+    return EngineResult(engine.name, tuple(compare_all(engine, tables, signals)))
 
 
-def _run_qemu(folder: Path, frames: int) -> EngineResult:
+def _run_qemu(folder: Path, frames: int, work: Path) -> EngineResult:
     """Build the folder's self-test and run it on the emulated board."""
     del frames  # the golden vectors have their own length
     export, _ = load_export(folder)
@@ -178,30 +217,56 @@ def _run_qemu(folder: Path, frames: int) -> EngineResult:
     selftest = folder / "selftest"
     sources = [selftest / "blsh_selftest.c", selftest / "blsh_selftest_main.c"]
     name = f"qemu-{target.qemu_machine}"
-    with tempfile.TemporaryDirectory(prefix="blsh-verify-") as work:
-        image = build_board_image(
-            target,
-            [*runtime_sources(folder), *sources],
-            [folder, selftest],
-            Path(work) / "selftest.elf",
-            defines={"BLSH_ENABLE_TAP": None},
-        )
-        done = run_board_image(image, target)
+    image = build_board_image(
+        target,
+        [*runtime_sources(folder), *sources],
+        [folder, selftest],
+        work / "selftest.elf",
+        defines={"BLSH_ENABLE_TAP": None},
+    )
+    done = run_board_image(image, target)
     passed = done.exit_code == 0 and done.stdout.startswith("PASS")
     said = done.stdout.strip() or f"exit code {done.exit_code}"
     return EngineResult(name, failure=None if passed else f"{name}: self-test: {said}")
 
 
+def check_tables(folder: Path, export: Export, model: Model) -> EngineResult:
+    """Compare the folder's generated headers with what its model gives.
+
+    Test signals reach some of a dictionary's entries only; this finds a bit that is wrong in any.
+    """
+    tables = quantise(model)
+    layout = lay_out(tables)
+    headers = data_headers(tables, layout, find_target(export.target))
+    for name, expected in with_table_checks(headers, layout).items():
+        try:
+            actual = (folder / name).read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            return EngineResult(TABLES, failure=f"{TABLES}: {name} is missing or not text")
+        lines = zip_longest(_data_lines(actual), _data_lines(expected))
+        for number, (have, want) in enumerate(lines, start=1):
+            if have != want:
+                return EngineResult(
+                    TABLES, failure=f"{TABLES}: {name}, line {number}, is not what the model gives"
+                )
+    return EngineResult(TABLES)
+
+
+def _data_lines(text: str) -> list[str]:
+    """Lines of a header, but for the one that names the version of the tool."""
+    return ["" if line.startswith(" * Generated by") else line for line in text.splitlines()]
+
+
 def verify_folder(folder: Path, frames: int) -> tuple[list[EngineResult], dict[str, str]]:
-    """Run every engine; see `plan_engines` and `run_engines`.
+    """Run every engine and check the tables; see `plan_engines`, `run_engines`, `check_tables`.
 
     Returns:
         Results, and the engines skipped with the reason.
     """
-    export, _ = load_export(folder)
+    export, model = load_export(folder)
     if not runtime_sources(folder):
         raise BlshError(f"{folder}: has no blsh*.c; export it again with blsh-export")
     plan = plan_engines(find_target(export.target))
     order = list(plan.jobs)
     results = sorted(run_engines(plan, folder, frames), key=lambda one: order.index(one.engine))
-    return results, plan.skipped
+    return [*results, check_tables(folder, export, model)], plan.skipped

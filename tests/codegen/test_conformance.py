@@ -28,7 +28,7 @@ MODELS = {
     "shortest frame": random_model(Geometry(8000, 64, 16)),
     "longest frame": random_model(Geometry(48000, 4096, 512)),
     "half-overlapping": random_model(Geometry(16000, 512, 256)),
-    "one-sample hop": random_model(Geometry(8000, 64, 1)),
+    "shortest hop": random_model(Geometry(8000, 64, 8)),
     "all neighbours": random_model(
         Geometry(8000, 64, 16), (BandSpec(33, n_entries=255, neighbours=255, mask_bits=4),)
     ),

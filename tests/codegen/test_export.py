@@ -83,7 +83,7 @@ def test_json_is_one_object_with_the_promised_keys(model_file: Path, tmp_path: P
     assert fields["target"] == "cortex-m4"
     assert fields["model_sha256"] == model.sha256
     assert fields["ram_bytes"] == layout.state_bytes
-    assert layout.table_bytes < fields["flash_bytes"] < layout.table_bytes + 10_000
+    assert layout.table_bytes < fields["flash_bytes"] < layout.table_bytes + 16_000
     assert fields["latency_samples"] == 96
     assert set(fields["files"]) == set(contents(tmp_path / "out"))
 
@@ -118,6 +118,41 @@ def test_a_file_added_to_an_export_is_not_lost(model_file: Path, tmp_path: Path)
     assert refused.exit_code == 2
     assert "my_notes.txt" in refused.stderr
     assert (out / "my_notes.txt").read_text() == "precious"
+
+
+@pytest.mark.parametrize("kind", ["folder", "link", "dangling link"])
+def test_folders_and_links_of_the_users_count_as_theirs(
+    kind: str, model_file: Path, tmp_path: Path
+) -> None:
+    for out in (tmp_path / "fresh", exported(general_model(), tmp_path / "export")):
+        mine = out / "mine"
+        if kind == "folder":
+            mine.mkdir(parents=True)
+        else:
+            out.mkdir(exist_ok=True)
+            mine.symlink_to(tmp_path if kind == "link" else tmp_path / "nowhere")
+        refused = run("--target", "generic", "--model", model_file, "-o", out)
+        assert refused.exit_code == 2
+        assert mine.is_dir() if kind == "folder" else mine.is_symlink()
+
+
+def test_an_interrupt_between_the_two_renames_brings_the_old_export_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = exported(general_model(), tmp_path / "out")
+    before = contents(tmp_path)
+    rename = Path.rename
+
+    def interrupted(self: Path, target: Path) -> Path:
+        if self.name.startswith(".blsh-new."):
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        export_model(general_model(seed=1), find_target("generic"), out)
+    assert contents(tmp_path) == before
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
 
 def test_the_current_folder_is_never_replaced(
@@ -188,6 +223,24 @@ def test_parent_that_is_a_file(model_file: Path, tmp_path: Path) -> None:
 def test_a_folder_that_is_no_export_is_named(tmp_path: Path) -> None:
     with pytest.raises(BlshError, match="not a folder made by blsh-export"):
         load_export(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text", ['"x"', "5", "null", "[]", "{", '{"schema_version": 1, "target": 5}']
+)
+def test_a_damaged_manifest_is_named(text: str, tmp_path: Path) -> None:
+    out = exported(general_model(), tmp_path / "out")
+    (out / MANIFEST).write_text(text)
+    with pytest.raises(BlshError, match="not a folder made by blsh-export"):
+        load_export(out)
+
+
+def test_a_newer_export_says_so(tmp_path: Path) -> None:
+    out = exported(general_model(), tmp_path / "out")
+    newer = json.loads((out / MANIFEST).read_text()) | {"schema_version": 2, "more": 1}
+    (out / MANIFEST).write_text(json.dumps(newer))
+    with pytest.raises(BlshError, match="exported with schema 2, this version reads 1"):
+        load_export(out)
 
 
 def test_an_export_with_another_model_inside_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -20,13 +21,15 @@ from tests.models import general_model
 M4 = find_target("cortex-m4")
 FREESTANDING = template_folder() / "freestanding"
 ZIG = f"{sys.executable} -m ziglang"
+PATH = f"{os.environ['PATH']}{os.pathsep}{Path(sys.executable).parent}"
+"""Where tools are looked for: cmake may be the one of the virtual environment."""
 
-needs_cmake = pytest.mark.skipif(shutil.which("cmake") is None, reason="cmake is not on PATH")
+needs_cmake = pytest.mark.skipif(
+    shutil.which("cmake", path=PATH) is None, reason="cmake is not on PATH"
+)
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not on PATH")
 needs_zig = pytest.mark.skipif(not ziglang_available(), reason="ziglang is not installed")
-needs_arm_gcc = pytest.mark.skipif(
-    find_gcc(M4) is None, reason="arm-none-eabi-gcc is not on PATH"
-)
+needs_arm_gcc = pytest.mark.skipif(find_gcc(M4) is None, reason="arm-none-eabi-gcc is not on PATH")
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +46,10 @@ def folder(pristine: Path, tmp_path: Path) -> Path:
 def run(command: Sequence[object], cwd: Path) -> str:
     """Run a tool that must succeed without a warning; returns its standard output."""
     words = [str(word) for word in command]
-    done = subprocess.run(words, capture_output=True, check=False, cwd=cwd, text=True)
+    environment = {**os.environ, "PATH": PATH}
+    done = subprocess.run(
+        words, capture_output=True, check=False, cwd=cwd, env=environment, text=True
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "warning" not in done.stderr.lower(), done.stderr
     return done.stdout

@@ -1,4 +1,4 @@
-"""Manifests of build systems that are not here: against their own tools or schemas, else by rule."""
+"""Manifests for build systems that are not here: read by their own tools, else checked by rule."""
 
 from __future__ import annotations
 

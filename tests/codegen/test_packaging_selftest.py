@@ -131,7 +131,9 @@ def test_every_table_of_every_header_is_checked(tmp_path: Path) -> None:
         if line.startswith("static ")
     ]
     assert table_names(MODELS["stft"], folder) == expected
-    assert {"blsh_window_q15", "blsh_twiddle_q15", "blsh_codes_2", "blsh_gain_0_q15"} <= set(expected)
+    assert {"blsh_window_q15", "blsh_twiddle_q15", "blsh_codes_2", "blsh_gain_0_q15"} <= set(
+        expected
+    )
 
 
 def test_a_table_in_a_form_that_cannot_be_checked_stops_the_export() -> None:

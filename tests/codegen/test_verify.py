@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -50,7 +52,7 @@ def test_good_export_is_bit_exact_on_every_engine_that_is_here(good: Path) -> No
     assert (done.returncode, report["bit_exact"], report["first_difference"]) == (0, True, None)
     assert report["stages"] == list(STAGES)
     assert report["engines"][0] == "host-cffi"
-    named = {"host-cffi", "unicorn-cortex-m4", "unicorn-cortex-m4-gcc", "qemu-mps2-an386"}
+    named = {"tables", "host-cffi", "unicorn-cortex-m4", "unicorn-cortex-m4-gcc", "qemu-mps2-an386"}
     assert set(report["engines"]) | set(report["skipped"]) == named
     assert report["frames"] % (int(FRAMES) * 8) == 0
     if emulation_unavailable_reason(find_target("cortex-m4")) is None and ziglang_available():
@@ -74,6 +76,35 @@ def test_difference_is_named_and_exits_with_1(tmp_path: Path) -> None:
     assert (done.returncode, report["bit_exact"]) == (1, False)
     assert report["first_difference"]["stage"] == "neighbour index"
     assert report["first_difference"]["engine"] == "host-cffi"
+
+
+@pytest.mark.parametrize("table", ["blsh_codes_2[", "blsh_mask_stream_2[", "blsh_gain_1_q15["])
+def test_a_flipped_bit_that_no_signal_reaches_is_found_in_its_table(
+    table: str, tmp_path: Path
+) -> None:
+    folder = exported(general_model(), tmp_path / "out")
+    header = next(p for p in folder.glob("*.h") if f" {table}" in p.read_text())
+    text = header.read_text()
+    start = text.index("{", text.index(f" {table}"))
+    end = text.index("}", start)
+    numbers = text[start + 1 : end].rstrip().rstrip(",").split(",")
+    last = numbers[-1].strip()
+    flipped = f"0x{int(last[:-1], 16) ^ 1 << 31:08X}u" if last.endswith("u") else str(int(last) ^ 1)
+    header.write_text(f"{text[: start + 1]}{','.join([*numbers[:-1], flipped])}{text[end:]}")
+    done = verify(folder, "--frames", "8", "--json")
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["bit_exact"]) == (1, False)
+    assert any(failure.startswith(f"tables: {header.name}") for failure in report["failures"])
+
+
+def test_ctrl_c_ends_quietly_with_130(good: Path) -> None:
+    command = [Path(sys.executable).with_name("blsh-verify"), good, "--frames", "2000"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    time.sleep(4)
+    os.killpg(process.pid, signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert told.strip() == "interrupted: nothing was changed"
 
 
 def test_c_that_crashes_is_reported_not_suffered(tmp_path: Path) -> None:

@@ -55,9 +55,7 @@ def row(model: Model) -> str:
     signals = {s.name: s.samples for s in conformance_signals(model.geometry, FRAMES)}
     with tempfile.TemporaryDirectory() as work:
         folder = exported(model, Path(work) / "export", TARGET.name)
-        usage = measure_usage(
-            folder, tables, layout, TARGET, signals["noisy speech"], Path(work)
-        )
+        usage = measure_usage(folder, tables, layout, TARGET, signals["noisy speech"], Path(work))
     (band,) = model.bands
     sizes = [
         band.projection.shape[0],

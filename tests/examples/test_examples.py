@@ -137,7 +137,9 @@ def test_pdm_decimator_gives_a_modulated_tone_back(tmp_path: Path) -> None:
     source = EXAMPLES / "stm32f4_dma"
     command = [*find_host_compiler().command, "-std=c99", f"-I{source}", source / "pdm.c"]
     compiled([*command, "driver.c", "-o", tmp_path / "pdm"], tmp_path)
-    done = subprocess.run([tmp_path / "pdm"], input=words.tobytes(), capture_output=True, check=True)
+    done = subprocess.run(
+        [tmp_path / "pdm"], input=words.tobytes(), capture_output=True, check=True
+    )
     pcm = np.frombuffer(done.stdout, "<i2").astype(float)[16:]
     basis = np.exp(-2j * np.pi * hertz / rate * np.arange(pcm.size))
     fit = np.stack([basis.real, basis.imag, np.ones(pcm.size)], axis=1)
@@ -147,9 +149,7 @@ def test_pdm_decimator_gives_a_modulated_tone_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "zig"])
-def test_emulated_board_denoises_a_wav_as_the_host_does(
-    compiler: Any, tmp_path: Path
-) -> None:
+def test_emulated_board_denoises_a_wav_as_the_host_does(compiler: Any, tmp_path: Path) -> None:
     reason = qemu_unavailable_reason(M4, compiler=compiler)
     if reason is not None:
         pytest.skip(reason)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from blsh_trainer.boosting import BoostedHashing, Round
+from blsh_trainer.boosting import TARGET_QUANTILES, BoostedHashing, Round
 from blsh_trainer.hashing import bit_signs, hash_bits
 from blsh_trainer.projections import random_projections
 from blsh_trainer.similarity import (
@@ -112,3 +113,22 @@ def test_without_warm_start_fit_begins_anew(features: Features) -> None:
 def test_random_projections_do_not_depend_on_how_many_there_are() -> None:
     assert np.array_equal(random_projections(5, 9, 3), random_projections(8, 9, 3)[:5])
     assert not np.array_equal(random_projections(5, 9, 3), random_projections(5, 9, 4))
+
+
+def test_raw_target_is_the_similarity_itself(features: Features) -> None:
+    model = estimator(1, segment=400, target_quantile=TARGET_QUANTILES["raw"]).fit(features)
+    signs = bit_signs(hash_bits(features, model.projection_, model.bias_))[:, 0]
+    shared = (1 + np.outer(signs, signs)) / 2
+    expected = np.mean((shared - self_similarity(features)) ** 2)
+    assert model.epsilon_[0] == pytest.approx(expected, abs=1e-4)
+
+
+def test_settings_are_json_and_change_with_each_setting() -> None:
+    changes: list[dict[str, object]] = [
+        {"distance": "cross-entropy"}, {"target_quantile": None}, {"segment": 99}, {"rank": 5},
+        {"segments_per_round": 3}, {"ridge": 0.2}, {"ascent": Ascent(steps=3)},
+        {"ascent": Ascent(rate=0.1)}, {"ascent": Ascent(gains=(1, 5))},
+    ]  # fmt: skip
+    texts = [json.dumps(estimator(**change).settings()) for change in [{}, *changes]]
+    assert len(set(texts)) == len(texts)
+    assert json.loads(texts[0]) == estimator().settings()

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import json
+import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 from blsh_trainer.audio import read_mono, write_wav
 from blsh_trainer.boosting import BoostedHashing
 from blsh_trainer.cli import train
 from blsh_trainer.denoiser import denoise
 from blsh_trainer.metrics import si_sdr
 from blsh_trainer.mixing import draw_mixtures
-from blsh_trainer.model_file import Model, load_model
+from blsh_trainer.model_file import Model, load_model, save_model
+from blsh_trainer.weak_learner import Ascent
 from click.testing import CliRunner, Result
 
 SMALL = ("--rate", "8000", "--frame", "256", "--hop", "64", "--projections", "12")
@@ -153,6 +159,68 @@ def test_a_real_ctrl_c_saves_a_valid_model(corpus: Path, tmp_path: Path) -> None
         assert "nothing saved" in message
 
 
+def test_resume_takes_every_option_from_the_model(corpus: Path, tmp_path: Path) -> None:
+    first, again = tmp_path / "first.npz", tmp_path / "again.npz"
+    one = trained(
+        corpus, first, "--features", "mel", "--mels", "30", "--snr", "-5", "--snr", "5",
+        "--minutes", "0.1", "--distance", "cross-entropy", "--target", "raw", "--seed", "3",
+    )  # fmt: skip
+    bare = ["--speech", str(corpus / "speech/train"), "--noise", str(corpus / "noise/train")]
+    result = CliRunner().invoke(train, [*bare, "-o", str(again), "--resume", str(first)])
+    assert result.exit_code == 0, result.output
+    assert load_model(again).sha256 == one.sha256
+    more = ("--resume", str(first), "--projections", "13")
+    result = CliRunner().invoke(train, [*bare, "-o", str(again), *more])
+    assert result.exit_code == 0, result.output
+    assert (load_model(again).bands[0].n_bits, load_model(again).bands[0].n_entries) == (13, 200)
+
+
+def test_the_target_and_all_settings_of_boosting_are_recorded(corpus: Path, tmp_path: Path) -> None:
+    scaled = trained(corpus, tmp_path / "scaled.npz")
+    raw = trained(corpus, tmp_path / "raw.npz", "--target", "raw")
+    lsh = trained(corpus, tmp_path / "lsh.npz", "--method", "lsh")
+    assert [m.training["options"]["target"] for m in (scaled, raw)] == ["scaled", "raw"]
+    assert scaled.training["boosting"]["target_quantile"] == 0.95
+    assert raw.training["boosting"] == {**scaled.training["boosting"], "target_quantile": None}
+    assert "boosting" not in lsh.training
+    assert not np.array_equal(scaled.bands[0].projection, raw.bands[0].projection)
+    parameters = set(inspect.signature(BoostedHashing).parameters)
+    elsewhere = {"n_projections", "ascent", "warm_start", "random_state"}
+    settings = set(scaled.training["boosting"])
+    assert parameters - elsewhere <= settings
+    assert len(settings) >= len(parameters - elsewhere) + len(dataclasses.fields(Ascent))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"boosting": {"rank": 64}}, "another version of blsh-train.* rank 64 where .* 128"),
+        ({"boosting": {"momentum": 0.9}}, "momentum 0.9 where this one has unset"),
+        ({"boosting": None}, "another version of blsh-train"),
+        ({"options": {"target": None}}, "which --target .*; train a new model"),
+        ({"options": {"mels": "many"}}, "record of --mels is damaged"),
+        ({"options": {"snr": 3}}, "record of --snr is damaged"),
+        ({"options": {"distance": "far"}}, "--distance far: must be squared or cross-entropy"),
+        ({"options": None}, "needs a model written by blsh-train"),
+        ({"epsilon": [0.3]}, "record of epsilon is damaged"),
+    ],
+)
+def test_resume_refuses_what_another_version_learned(
+    corpus: Path, tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    model = trained(corpus, tmp_path / "first.npz", "--projections", "4")
+    training = dict(model.training)
+    for key, value in change.items():
+        merged = {**training[key], **value} if isinstance(value, dict) else value
+        if isinstance(merged, dict):
+            merged = {name: item for name, item in merged.items() if name != "target" or item}
+        training[key] = merged
+    save_model(dataclasses.replace(model, training=training), tmp_path / "changed.npz")
+    result = run(corpus, tmp_path / "m.npz", "--resume", str(tmp_path / "changed.npz"))
+    assert_refused(result, f"({tmp_path}/changed.npz: )?.*{message}")
+    assert not (tmp_path / "m.npz").exists()
+
+
 def test_resume_may_change_dictionary_and_neighbours(corpus: Path, tmp_path: Path) -> None:
     first = tmp_path / "first.npz"
     one = trained(corpus, first, "--projections", "4")
@@ -167,6 +235,7 @@ def test_resume_may_change_dictionary_and_neighbours(corpus: Path, tmp_path: Pat
     [
         (("--seed", "1"), "trained with --seed 0, not 1"),
         (("--features", "mel"), "trained with --features stft, not mel"),
+        (("--target", "raw"), "trained with --target scaled, not raw"),
         (("--hop", "128"), "trained with --hop 64, not 128"),
         (("--snr", "5"), "trained with --snr 0, not 5"),
         (("--minutes", "1"), "trained with --minutes all, not 1"),
@@ -217,6 +286,10 @@ def assert_refused(result: Result, message: str) -> None:
         (("--features", "mel", "--mels", "500"), "--mels 500"),
         (("--minutes", "0"), "--minutes 0"),
         (("--minutes", "nan"), "--minutes nan"),
+        (("--minutes", "inf"), "--minutes inf: must be 0.001 to 100000"),
+        (("--minutes", "1e300"), "--minutes 1e.300"),
+        (("--minutes", "1e-9"), "--minutes 1e-09"),
+        (("--speech", "n" * 300), "nnn: cannot be read .*too long"),
         (("--seed", "-1"), "--seed -1"),
         (("--snr", "nan"), "--snr"),
         (("--resume", "missing.npz"), "missing.npz: cannot read"),
@@ -240,6 +313,82 @@ def test_output_is_checked_before_training(
     monkeypatch.setattr("blsh_trainer.cli.find_recordings", lambda *_: pytest.fail("began to work"))
     assert_refused(run(corpus, tmp_path / "none" / "m.npz"), "-o .*m.npz: cannot write there")
     assert_refused(run(corpus, tmp_path), "-o .*: is a folder")
+    assert_refused(run(corpus, tmp_path / ("m" * 256)), "-o .*m: cannot write there .*too long")
+    os.mkfifo(tmp_path / "pipe")
+    assert_refused(run(corpus, tmp_path / "pipe"), "-o .*pipe: cannot write there .*not a regular")
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_the_longest_name_that_a_file_may_have_can_be_written(corpus: Path, tmp_path: Path) -> None:
+    output = tmp_path / ("m" * 251 + ".npz")
+    trained(corpus, output, "--projections", "2")
+    assert list(tmp_path.iterdir()) == [output]
+
+
+def write_clips(folder: Path, samples: np.ndarray, rate: int = 8000) -> Path:  # type: ignore[type-arg]
+    folder.mkdir(parents=True)
+    path = folder / "clip.wav"
+    soundfile.write(path, samples, rate, subtype="FLOAT")
+    return path
+
+
+@pytest.mark.parametrize("kind", ["speech", "noise"])
+@pytest.mark.parametrize("options", [(), ("--minutes", "1")], ids=["once", "minutes"])
+def test_a_recording_of_which_resampling_leaves_nothing_is_named(
+    corpus: Path, tmp_path: Path, kind: str, options: tuple[str, ...]
+) -> None:
+    bad = write_clips(tmp_path / "bad", np.full(1, 0.5), 192000)
+    arguments = run_arguments(corpus, **{kind: bad.parent})
+    result = CliRunner().invoke(
+        train, [*arguments, "-o", str(tmp_path / "m.npz"), *SMALL, *SIZES, *options]
+    )
+    assert_refused(result, f"^Error: {bad}: the recording is too short")
+
+
+@pytest.mark.parametrize("kind", ["speech", "noise"])
+@pytest.mark.parametrize("level", [1e38, 1e30, 1e-38])
+def test_a_recording_at_an_impossible_level_is_named(
+    corpus: Path, tmp_path: Path, kind: str, level: float
+) -> None:
+    samples = level * np.random.default_rng(0).uniform(-1, 1, 8000)
+    bad = write_clips(tmp_path / "bad", samples)
+    arguments = run_arguments(corpus, **{kind: bad.parent})
+    result = CliRunner().invoke(train, [*arguments, "-o", str(tmp_path / "m.npz"), *SMALL, *SIZES])
+    assert_refused(result, f"^Error: {bad}: its peak is .* times full scale")
+
+
+@pytest.mark.parametrize("levels", [(9e6, 2e-10), (2e-10, 9e6), (9e6, 9e6), (2e-10, 2e-10)])
+@pytest.mark.parametrize("snr", ["-100", "100"])
+def test_the_loudest_and_quietest_recordings_train(
+    tmp_path: Path, levels: tuple[float, float], snr: str
+) -> None:
+    rng = np.random.default_rng(0)
+    speech, noise = (level * rng.uniform(-1, 1, 16000) for level in levels)
+    write_clips(tmp_path / "speech", speech)
+    write_clips(tmp_path / "noise", noise)
+    arguments = run_arguments(tmp_path, speech=tmp_path / "speech", noise=tmp_path / "noise")
+    output = tmp_path / "m.npz"
+    result = CliRunner().invoke(
+        train, [*arguments, "-o", str(output), *SMALL, *SIZES, "--snr", snr]
+    )
+    assert result.exit_code == 0, result.output
+    assert (np.diff(load_model(output).bands[0].masks.mean(axis=1)) == 0).mean() > 0.5
+
+
+def test_a_single_frame_with_sound_is_too_little_to_boost(corpus: Path, tmp_path: Path) -> None:
+    samples = np.zeros(2000)
+    samples[-1] = 0.5  # within a frame only the last sample but one window's zero
+    write_clips(tmp_path / "speech", samples)
+    write_clips(tmp_path / "noise", samples)
+    arguments = run_arguments(corpus, speech=tmp_path / "speech", noise=tmp_path / "noise")
+    sizes = ("--frame", "64", "--hop", "32", "--dictionary", "1", "--neighbours", "1")
+    command = [*arguments, "-o", str(tmp_path / "m.npz"), *SMALL, *sizes]
+    assert_refused(CliRunner().invoke(train, command), "--speech: .*only one frame with sound")
+
+
+def run_arguments(corpus: Path, **folders: Path) -> list[str]:
+    chosen = {kind: corpus / kind / "train" for kind in ("speech", "noise")} | folders
+    return [word for kind in chosen for word in (f"--{kind}", str(chosen[kind]))]
 
 
 def test_a_bad_recording_is_named(corpus: Path, tmp_path: Path) -> None:

@@ -105,6 +105,7 @@ def with_header(path: Path, **changes: object) -> None:
         ({"schema_version": 99}, "model schema 99, this version reads 1; upgrade blsh"),
         ({"schema_version": 0}, "model schema 0, this version reads 1; train it again"),
         ({"hop": 128}, "--hop 128: at most half of --frame 128"),
+        ({"hop": 8}, "--hop 8: at least an eighth of --frame 128"),
         ({"frame": 100}, "--frame 100: must be a power of two"),
         ({"rate": 10}, "--rate 10"),
         ({"features": "cepstrum"}, "--features cepstrum"),
@@ -154,5 +155,5 @@ def test_inconsistent_bands_are_refused(change: dict[str, object], message: str)
 
 
 def test_possible_geometries_pass() -> None:
-    for geometry in (Geometry(), Geometry(48000, 4096, 1), Geometry(8000, 64, 32, "mel")):
+    for geometry in (Geometry(), Geometry(48000, 4096, 512), Geometry(8000, 64, 32, "mel")):
         check_geometry(geometry)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ FloatArray = npt.NDArray[np.float32]
 StrPath = str | os.PathLike[str]
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga")
+# Peaks beyond these are no recordings: 24-bit integers kept as floats are the loudest in use.
+MIN_PEAK, MAX_PEAK = 1e-10, 1e7
 
 
 @dataclass(frozen=True)
@@ -48,14 +51,25 @@ def resampled(samples: FloatArray, rate_in: int, rate_out: int) -> FloatArray:
 def list_audio(directory: StrPath) -> list[Path]:
     """Audio files below a folder, in order of their names.
 
+    Links to files and folders are followed; a folder that is reached twice counts once.
+
     Raises:
-        BlshError: The folder is missing, is no folder or holds no audio.
+        BlshError: The folder is missing, is no folder or holds no audio, or one below it cannot be
+            read.
     """
     folder = Path(directory)
-    if not folder.is_dir():
-        problem = "is not a folder" if folder.exists() else "no such folder"
-        raise BlshError(f"{folder}: {problem}; give one that holds WAV, FLAC or OGG files")
-    files = [p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()]
+    try:
+        files = _audio_below(folder)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        gone = isinstance(error, FileNotFoundError)
+        raise BlshError(
+            f"{error.filename}: {'no such folder' if gone else 'is not a folder'}; "
+            "give one that holds WAV, FLAC or OGG files"
+        ) from error
+    except OSError as error:
+        raise BlshError(
+            f"{error.filename}: cannot be read ({error.strerror}); check its name and permissions"
+        ) from error
     if not files:
         raise BlshError(f"{folder}: no WAV, FLAC or OGG file in it; give a folder with recordings")
     return sorted(files, key=lambda p: p.relative_to(folder).as_posix())
@@ -69,7 +83,8 @@ def read_audio(path: StrPath, *, allow_silence: bool = False) -> AudioFile:
         allow_silence: Accept a recording whose samples are all zero.
 
     Raises:
-        BlshError: The file is missing, unreadable, truncated, empty, silent or not finite.
+        BlshError: The file is missing, unreadable, truncated, empty, silent, not finite or at a
+            level that no recording has.
     """
     path = Path(path)
     try:
@@ -93,14 +108,29 @@ def read_audio(path: StrPath, *, allow_silence: bool = False) -> AudioFile:
         raise BlshError(f"{path}: the recording has no samples; remove it")
     if not np.isfinite(samples).all():
         raise BlshError(f"{path}: holds NaN or infinite samples; export it again or remove it")
-    if not allow_silence and not samples.any():
+    peak = float(max(samples.max(), -samples.min()))
+    if not allow_silence and peak == 0:
         raise BlshError(f"{path}: every sample is zero; remove it or record it again")
+    if peak > MAX_PEAK or (not allow_silence and peak < MIN_PEAK):
+        raise BlshError(
+            f"{path}: its peak is {peak:.2g} times full scale, which no recording has; "
+            "export it again or remove it"
+        )
     return AudioFile(np.asarray(samples, np.float32), rate)
 
 
 def read_mono(path: StrPath, rate: int) -> FloatArray:
-    """Read a recording as ``(n,)`` float32 at ``rate`` Hz; errors as `read_audio`."""
-    return read_audio(path).mono(rate)
+    """Read a recording as ``(n,)`` float32 at ``rate`` Hz, n at least 1.
+
+    Raises:
+        BlshError: As `read_audio`, or the file is too short to leave a sample at that rate.
+    """
+    samples = read_audio(path).mono(rate)
+    if samples.size == 0:
+        raise BlshError(
+            f"{path}: the recording is too short, nothing is left of it at {rate} Hz; remove it"
+        )
+    return samples
 
 
 def write_wav(path: StrPath, samples: npt.NDArray[np.floating], rate: int) -> None:
@@ -125,6 +155,37 @@ def write_wav(path: StrPath, samples: npt.NDArray[np.floating], rate: int) -> No
         ) from error
 
 
+def _audio_below(top: Path) -> list[Path]:
+    """Audio files below a folder; real folders are visited before links to folders."""
+    files: list[Path] = []
+    real, linked = [top], list[Path]()
+    visited: set[tuple[int, int]] = set()
+    while real or linked:
+        folder = real.pop() if real else linked.pop(0)
+        status = folder.stat()
+        if (status.st_dev, status.st_ino) in visited:
+            continue
+        visited.add((status.st_dev, status.st_ino))
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+        for entry in entries:
+            path = folder / entry.name
+            if _leads_to_folder(entry):
+                (linked if entry.is_symlink() else real).append(path)
+            elif path.suffix.lower() in SUFFIXES and path.is_file():
+                files.append(path)
+    return files
+
+
+def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # a link to itself
+            return False
+        raise
+
+
 def _is_cut_short(path: Path) -> bool:
     """Whether a file ends before its container says; libsndfile itself does not complain."""
     size = path.stat().st_size
@@ -133,7 +194,7 @@ def _is_cut_short(path: Path) -> bool:
         if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
             declared = int.from_bytes(head[4:8], "little")
             streamed = declared in (0, 0xFFFFFFFF)  # written to a pipe: length never filled in
-            return not streamed and size < declared
+            return not streamed and size < declared + 8  # less the id and the length
         if head[:4] == b"OggS":
             file.seek(max(0, size - 65536))
             tail = file.read()

@@ -6,19 +6,22 @@ unlike frames have S well above 0, and the nearest neighbours that Algorithm 1 l
 above the median. With S itself as the target a bit is rewarded for telling S = 0.2 from 0.5, no
 two frames' order near the top matters, and lopsided bits (most frames on one side) score well;
 with the map, frames count as similar when they are among each other's likely neighbours. Bits come
-out balanced then without further constraint.
+out balanced then without further constraint. docs/training.md has the formulas and what either
+target is worth; the paper's own is ``target_quantile=None``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from blsh_trainer.hashing import bit_signs, hash_bits
 from blsh_trainer.similarity import (
+    CROSS_ENTROPY_FLOOR,
     DistanceKind,
     boosting_coefficient,
     boosting_weights,
@@ -32,8 +35,10 @@ from blsh_trainer.weak_learner import Ascent, Whitening, ascend, spectral_start
 
 FloatArray = npt.NDArray[np.float32]
 IndexArray = npt.NDArray[np.int64]
+Target = Literal["scaled", "raw"]
 
 WHITENING_FRAMES = 20_000
+TARGET_QUANTILES: dict[Target, float | None] = {"scaled": 0.95, "raw": None}
 
 
 @dataclass(frozen=True)
@@ -137,7 +142,7 @@ class BoostedHashing:
         *,
         n_projections: int = 150,
         distance: DistanceKind = "squared",
-        target_quantile: float | None = 0.95,
+        target_quantile: float | None = TARGET_QUANTILES["scaled"],
         segment: int = 1000,
         segments_per_round: int = 4,
         rank: int = 128,
@@ -177,6 +182,22 @@ class BoostedHashing:
     def epsilon_(self) -> npt.NDArray[np.float64]:
         """``(L,)`` weighted errors."""
         return self.learned.epsilon
+
+    def settings(self) -> dict[str, Any]:
+        """All that decides, beside the frames, L and the seed, what is learned; as JSON has it."""
+        return {
+            "distance": self.distance,
+            "target_quantile": self.target_quantile,
+            "segment": self.segment,
+            "segments_per_round": self.segments_per_round,
+            "rank": self.rank,
+            "ridge": self.ridge,
+            "whitening_frames": WHITENING_FRAMES,
+            "steps": self.ascent.steps,
+            "step_length": self.ascent.rate,
+            "gains": list(self.ascent.gains),
+            "cross_entropy_floor": CROSS_ENTROPY_FLOOR,
+        }
 
     def fit(
         self, features: FloatArray, callback: Callable[[Round], None] | None = None

@@ -15,16 +15,17 @@ from blsh_trainer.boosting import BoostedHashing, Round
 from blsh_trainer.corpus import Recordings, TrainingFrames, find_recordings
 from blsh_trainer.dictionary import DictionarySize, check_neighbours
 from blsh_trainer.errors import BlshError
+from blsh_trainer.files import destination
 from blsh_trainer.model_file import Model, load_model, save_model
 from blsh_trainer.progress import progress_bar
 from blsh_trainer.training import (
-    LEARNING_OPTIONS,
     TrainingOptions,
     build_model,
     check_resumable,
     collect_frames,
     learn,
     new_estimator,
+    recorded_options,
 )
 
 INTERRUPTED = 130  # what shells report for a command ended by Ctrl-C
@@ -58,6 +59,11 @@ _DEFAULT = TrainingOptions()
     "--distance", type=click.Choice(["squared", "cross-entropy"]), default=_DEFAULT.distance,
     help="Distance between the similarity of frames and that of their bits.",
 )  # fmt: skip
+@click.option(
+    "--target", type=click.Choice(["scaled", "raw"]), default=_DEFAULT.target,
+    help="Similarity that boosting aims at: that of the frames as in the paper (raw), or the same "
+    "with the likely neighbours spread over the upper half; see docs/training.md.",
+)  # fmt: skip
 @click.option("--features", type=click.Choice(["stft", "mel"]), default=_DEFAULT.features)
 @click.option("--mels", default=_DEFAULT.mels, help="Mel filters, for --features mel.")
 @click.option("--frame", default=_DEFAULT.frame, help="Frame in samples, a power of two.")
@@ -74,7 +80,8 @@ _DEFAULT = TrainingOptions()
 @click.option("--seed", default=_DEFAULT.seed, help="Seed of everything random.")
 @click.option(
     "--resume", type=click.Path(path_type=Path), metavar="MODEL",
-    help="Go on from a model with fewer projections; its options become the defaults.",
+    help="Go on from a model of the same recordings; all its options become the defaults. "
+    "--projections, --dictionary and --neighbours may change.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 @click.version_option(package_name="blsh")
@@ -91,10 +98,17 @@ def train(
 ) -> None:
     """Train a denoising model from clean speech and noise.
 
+    Boosting follows Algorithm 2 of Kim, Yang and Kim (ICASSP 2020), with another --target by
+    default.
+
     Ctrl-C while projections are learned saves those learned so far as a model; --resume goes on.
     """
     resumed = None if resume is None else load_model(resume)
-    options = _options(context, choices, resumed)
+    if resumed is not None:
+        for name, value in recorded_options(resumed, str(resume)).items():
+            if context.get_parameter_source(name) is ParameterSource.DEFAULT:
+                choices[name] = value
+    options = TrainingOptions(**{**choices, "snr": tuple(choices["snr"])})
     options.check()
     check_writable(output)
     recordings = find_recordings(speech, noise)
@@ -122,11 +136,13 @@ def train(
 
 def check_writable(output: Path) -> None:
     """Raise `BlshError` where a file cannot be written, before any work is done for it."""
-    if output.is_dir():
-        raise BlshError(f"-o {output}: is a folder; give the name of a file such as model.npz")
     try:
-        with tempfile.TemporaryFile(dir=output.parent):
+        with tempfile.TemporaryFile(dir=destination(output).parent):
             pass
+    except IsADirectoryError as error:
+        raise BlshError(
+            f"-o {output}: is a folder; give the name of a file such as model.npz"
+        ) from error
     except OSError as error:
         raise BlshError(
             f"-o {output}: cannot write there ({error.strerror}); "
@@ -138,19 +154,6 @@ def check_dictionary(options: TrainingOptions, frames: TrainingFrames) -> None:
     """Raise `BlshError` where the dictionary is impossible for the frames there are."""
     n_entries = DictionarySize.parse(options.dictionary).entries(frames.features.shape[0])
     check_neighbours(options.neighbours, n_entries)
-
-
-def _options(
-    context: click.Context, choices: dict[str, Any], resumed: Model | None
-) -> TrainingOptions:
-    """Options of the command line; what it leaves open comes from the resumed model."""
-    recorded = resumed.training.get("options") if resumed is not None else None
-    if isinstance(recorded, dict):
-        for name in LEARNING_OPTIONS:
-            if context.get_parameter_source(name) is ParameterSource.DEFAULT and name in recorded:
-                choices[name] = recorded[name]
-    choices["snr"] = tuple(choices["snr"])
-    return TrainingOptions(**choices)
 
 
 def _collect(recordings: Recordings, options: TrainingOptions) -> TrainingFrames:

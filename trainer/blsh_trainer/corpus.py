@@ -130,7 +130,10 @@ def training_frames(
         if on_mixture is not None:
             on_mixture(n_samples / geometry.rate)
     if not features or not sum(len(f) for f in features):
-        raise BlshError("--speech: every mixture is silent; give recordings with sound in them")
+        raise BlshError(
+            "--speech, --noise: every mixture is silent; give recordings with sound in them, "
+            "or more --minutes where they begin with silence"
+        )
     return TrainingFrames(
         np.concatenate(features), np.concatenate(masks), geometry.n_bins, n_samples / geometry.rate
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,6 +17,7 @@ from blsh_trainer.errors import BlshError
 FloatArray = npt.NDArray[np.float32]
 
 CROSS_FADE_SECONDS = 0.05
+MIN_MINUTES, MAX_MINUTES = 0.001, 100_000.0
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,7 @@ def draw_mixtures(
 
 
 def check_minutes(minutes: float | None) -> None:
-    """Raise `BlshError` where a time limit leaves nothing."""
-    if minutes is not None and not minutes > 0:
-        raise BlshError(f"--minutes {minutes:g}: must be more than 0")
+    """Raise `BlshError` where a time limit leaves next to nothing or never ends."""
+    if minutes is None or (math.isfinite(minutes) and MIN_MINUTES <= minutes <= MAX_MINUTES):
+        return
+    raise BlshError(f"--minutes {minutes:g}: must be {MIN_MINUTES:g} to {MAX_MINUTES:.0f}")

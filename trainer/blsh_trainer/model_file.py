@@ -15,7 +15,6 @@ import hashlib
 import io
 import json
 import os
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +28,7 @@ from blsh_trainer.files import write_atomically
 
 SCHEMA_VERSION = 1
 MAX_MASK_BITS = 4
+MAX_PROJECTIONS = 4096
 MIN_FRAME, MAX_FRAME = 64, 4096
 
 FeatureKind = Literal["stft", "mel"]
@@ -47,8 +47,9 @@ class Geometry:
     Attributes:
         rate: Sampling rate in Hz.
         frame: STFT frame length in samples, a power of two.
-        hop: Hop between frames in samples, a power of two, at most ``frame / 2`` (a Hann window
-            has no inverse beyond that).
+        hop: Hop between frames in samples, a power of two, from ``frame / 8`` (beyond that
+            overlap the rounding of 16-bit windows adds up) to ``frame / 2`` (a Hann window has no
+            inverse beyond that).
         features: ``"stft"`` for magnitudes, ``"mel"`` for weighted means of magnitudes. Either is
             divided by its L2 norm before hashing.
     """
@@ -142,6 +143,11 @@ def check_geometry(geometry: Geometry) -> None:
             f"--hop {geometry.hop}: at most half of --frame {geometry.frame}, so that the windows "
             f"overlap; try --hop {geometry.frame // 4}"
         )
+    if geometry.hop < geometry.frame // 8:
+        raise BlshError(
+            f"--hop {geometry.hop}: at least an eighth of --frame {geometry.frame}; "
+            f"try --hop {geometry.frame // 4}"
+        )
     if not 4000 <= geometry.rate <= 192000:
         raise BlshError(f"--rate {geometry.rate}: must be 4000 to 192000 Hz")
     if geometry.features not in ("stft", "mel"):
@@ -187,8 +193,8 @@ def _check_band(band: Band, n_features: int, where: str) -> None:
     for name, shape in expected.items():
         if getattr(band, name).shape != shape:
             raise BlshError(f"{where}: {name} has shape {getattr(band, name).shape}, not {shape}")
-    if n_bits < 1:
-        raise BlshError(f"{where}: has no projection")
+    if not 1 <= n_bits <= MAX_PROJECTIONS:
+        raise BlshError(f"{where}: L = {n_bits} projections, must be 1 to {MAX_PROJECTIONS}")
     if not 1 <= band.neighbours <= min(n_entries, 255):
         raise BlshError(
             f"{where}: K = {band.neighbours} neighbours is impossible with T = {n_entries} "
@@ -293,7 +299,7 @@ def save_model(model: Model, path: str | os.PathLike[str]) -> str:
     except OSError as error:
         raise BlshError(
             f"{destination}: cannot write the model ({error.strerror}); "
-            "choose another path with -o or free some space"
+            "make room there or choose another path with -o"
         ) from error
     return sha256
 
@@ -315,7 +321,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         )
     try:
         model = _from_arrays(header, arrays)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise BlshError(f"{path}: not a complete BLSH model ({error}); train it again") from error
     try:
         check_model(model)
@@ -329,13 +335,13 @@ def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise BlshError(f"{path}: cannot read the model ({error.strerror})") from error
+        raise BlshError(
+            f"{path}: cannot read the model ({error.strerror}); name a file that blsh-train wrote"
+        ) from error
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, SyntaxError) as error:
-        raise BlshError(damaged) from error
-    except Exception as error:  # zlib, tokenizer and struct errors of damaged archives
+    except Exception as error:  # a damaged archive fails in zipfile, zlib, ast, struct or numpy
         raise BlshError(damaged) from error
 
 
@@ -343,7 +349,7 @@ def _read_header(arrays: Mapping[str, npt.NDArray[Any]], path: Path) -> dict[str
     try:
         header = json.loads(arrays["header"].tobytes())
         version = int(header["schema_version"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise BlshError(f"{path}: not a BLSH model; write one with blsh-train") from error
     if version != SCHEMA_VERSION:
         advice = "upgrade blsh" if version > SCHEMA_VERSION else "train it again"

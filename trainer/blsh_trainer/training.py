@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from blsh_trainer.boosting import BoostedHashing, Learned, Round
+from blsh_trainer.boosting import TARGET_QUANTILES, BoostedHashing, Learned, Round, Target
 from blsh_trainer.corpus import Recordings, TrainingFrames, training_frames, training_mixtures
 from blsh_trainer.dictionary import DictionarySize, check_neighbours, choose_entries
 from blsh_trainer.errors import BlshError
@@ -28,6 +28,7 @@ MAX_PROJECTIONS = 1024
 LEARNING_OPTIONS = (
     "method",
     "distance",
+    "target",
     "rate",
     "frame",
     "hop",
@@ -51,6 +52,8 @@ class TrainingOptions:
         neighbours: K.
         method: ``"blsh"`` or ``"lsh"``.
         distance: Element-wise distance that boosting reduces.
+        target: What the bits' similarity is compared with: ``"raw"`` for the similarity of frames,
+            ``"scaled"`` for its map onto 1/2 at the 95th percentile.
         features: ``"stft"`` or ``"mel"``.
         mels: Number of mel filters; ignored for STFT features.
         frame: Frame in samples.
@@ -66,6 +69,7 @@ class TrainingOptions:
     neighbours: int = 10
     method: Method = "blsh"
     distance: DistanceKind = "squared"
+    target: Target = "scaled"
     features: FeatureKind = "stft"
     mels: int = 80
     frame: int = 1024
@@ -82,6 +86,10 @@ class TrainingOptions:
 
     def check(self) -> None:
         """Raise `BlshError` naming the option where a value is impossible on its own."""
+        for option, kinds in (("method", Method), ("distance", DistanceKind), ("target", Target)):
+            value, allowed = getattr(self, option), get_args(kinds)
+            if value not in allowed:
+                raise BlshError(f"--{option} {value}: must be {' or '.join(allowed)}")
         check_geometry(self.geometry)
         check_minutes(self.minutes)
         make_filterbank(self.geometry, self.mels)
@@ -121,6 +129,7 @@ def new_estimator(options: TrainingOptions, resumed: Model | None = None) -> Boo
     estimator = BoostedHashing(
         n_projections=options.projections,
         distance=options.distance,
+        target_quantile=TARGET_QUANTILES[options.target],
         warm_start=True,
         random_state=options.seed,
     )
@@ -141,8 +150,16 @@ def learn(
     """Boost, or draw, the projections that are still missing.
 
     An interrupted call leaves the estimator with the projections learned so far.
+
+    Raises:
+        BlshError: There are too few frames to compare any.
     """
     if options.method == "blsh":
+        if frames.features.shape[0] < 2:
+            raise BlshError(
+                "--speech: the mixtures have only one frame with sound, boosting compares two or "
+                "more; give longer recordings or more --minutes"
+            )
         estimator.fit(frames.features, callback)
         return
     n = options.projections
@@ -185,8 +202,50 @@ def build_model(
         "seconds": round(frames.seconds, 3),
         "epsilon": [float(value) for value in estimator.epsilon_],
     }
+    if options.method == "blsh":
+        training["boosting"] = estimator.settings()
     bank = make_filterbank(options.geometry, options.mels)
     return Model(options.geometry, (band,), bank, training)
+
+
+def recorded_options(model: Model, name: str) -> dict[str, Any]:
+    """The options that a model keeps of its training, as `TrainingOptions` takes them.
+
+    Args:
+        model: The model to go on from.
+        name: The model's file, for messages.
+
+    Raises:
+        BlshError: It keeps none, or not as `blsh-train` writes them.
+    """
+    recorded = model.training.get("options")
+    if not isinstance(recorded, dict) or len(model.bands) != 1:
+        raise BlshError(f"{name}: --resume needs a model written by blsh-train")
+    known: dict[str, Any] = {}
+    for field in fields(TrainingOptions):
+        if field.name not in recorded:
+            continue
+        value = recorded[field.name]
+        if not _is_of_kind(value, field.default):
+            raise BlshError(
+                f"{name}: its record of --{field.name} is damaged; "
+                "--resume needs a model written by blsh-train"
+            )
+        known[field.name] = tuple(value) if isinstance(value, list) else value
+    return known
+
+
+def _is_of_kind(value: Any, default: Any) -> bool:
+    """Whether a recorded value has the type of an option, told by the option's default."""
+    if isinstance(default, tuple):
+        return isinstance(value, list) and all(_is_number(item) for item in value)
+    if default is None:
+        return value is None or _is_number(value)
+    return type(value) is type(default)
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float)
 
 
 def check_resumable(model: Model, options: TrainingOptions, fingerprint: str, name: str) -> None:
@@ -198,16 +257,20 @@ def check_resumable(model: Model, options: TrainingOptions, fingerprint: str, na
         fingerprint: Of this run's recordings.
         name: The model's file, for messages.
     """
-    recorded = model.training.get("options")
-    if not isinstance(recorded, dict) or len(model.bands) != 1:
-        raise BlshError(f"{name}: --resume needs a model written by blsh-train")
-    wanted = options.record()
+    recorded, wanted = recorded_options(model, name), asdict(options)
     for option in LEARNING_OPTIONS:
-        if recorded.get(option) != wanted[option]:
+        if option not in recorded:
             raise BlshError(
-                f"{name}: was trained with --{option} {_shown(recorded.get(option))}, not "
+                f"{name}: does not say with which --{option} it was trained, so another version "
+                "of blsh-train wrote it; train a new model without --resume"
+            )
+        if recorded[option] != wanted[option]:
+            raise BlshError(
+                f"{name}: was trained with --{option} {_shown(recorded[option])}, not "
                 f"{_shown(wanted[option])}; --resume with the same options"
             )
+    if options.method == "blsh":
+        _check_boosting(model, options, name)
     if model.training.get("fingerprint") != fingerprint:
         raise BlshError(
             f"{name}: was trained on other recordings; --resume with the same --speech and --noise"
@@ -219,7 +282,35 @@ def check_resumable(model: Model, options: TrainingOptions, fingerprint: str, na
         )
 
 
+def _check_boosting(model: Model, options: TrainingOptions, name: str) -> None:
+    """Raise `BlshError` where boosting went by other settings, or its errors are not recorded."""
+    recorded, here = model.training.get("boosting"), new_estimator(options).settings()
+    if not isinstance(recorded, dict):
+        recorded = {}
+    for setting in sorted(recorded.keys() | here.keys()):
+        if recorded.get(setting) != here.get(setting):
+            raise BlshError(
+                f"{name}: another version of blsh-train learned it, with {setting} "
+                f"{_recorded(recorded, setting)} where this one has {_recorded(here, setting)}; "
+                "train a new model without --resume"
+            )
+    epsilon = model.training.get("epsilon")
+    if not (
+        isinstance(epsilon, list)
+        and len(epsilon) == model.bands[0].n_bits
+        and all(_is_number(value) for value in epsilon)
+    ):
+        raise BlshError(
+            f"{name}: its record of epsilon is damaged; "
+            "--resume needs a model written by blsh-train"
+        )
+
+
+def _recorded(settings: dict[str, Any], name: str) -> str:
+    return str(settings[name]) if name in settings else "unset"
+
+
 def _shown(value: Any) -> str:
-    if isinstance(value, list):
+    if isinstance(value, tuple):
         return " ".join(f"{item:g}" for item in value)
     return "all" if value is None else str(value)

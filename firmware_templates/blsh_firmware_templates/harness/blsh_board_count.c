@@ -99,8 +99,10 @@ static uint32_t calibrate(void)
     X(void, , blsh_magnitudes, (const int32_t *spectrum, int16_t *bins), (spectrum, bins))         \
     X(int16_t, r =, blsh_features, (const int16_t *bins, int16_t *to), (bins, to))                 \
     X(void, , blsh_hash, (unsigned b, const int16_t *x, int16_t n, uint32_t *c), (b, x, n, c))     \
-    X(void, , blsh_search, (unsigned b, const uint32_t *c, uint32_t *i, uint16_t *d), (b, c, i, d)) \
-    X(void, , blsh_mask_gains, (unsigned b, const uint32_t *i, int16_t *gain), (b, i, gain))       \
+    X(void, , blsh_search,                                                                         \
+      (unsigned b, const uint32_t *c, uint32_t *s, uint32_t *i, uint16_t *d), (b, c, s, i, d))     \
+    X(void, , blsh_mask_gains, (unsigned b, const uint32_t *i, uint32_t *s, int16_t *gain),        \
+      (b, i, s, gain))                                                                             \
     X(void, , blsh_apply_gains, (int32_t *spectrum, const int16_t *gain), (spectrum, gain))        \
     X(void, , blsh_fft_inverse, (int32_t *frame), (frame))                                         \
     X(void, , blsh_overlap_add, (blsh_state_t *s, int16_t *out), (s, out))

@@ -29,7 +29,8 @@ void blsh_tap(blsh_stage_t stage, unsigned band, const void *data, size_t bytes)
 {
     (void)stage;
     (void)band;
-    if (bytes <= BLSH_HARNESS_TRACE_BYTES - blsh_harness_used) {
+    if (blsh_harness_used <= BLSH_HARNESS_TRACE_BYTES
+        && bytes <= BLSH_HARNESS_TRACE_BYTES - blsh_harness_used) {
         memcpy(blsh_harness_trace + blsh_harness_used, data, bytes);
     }
     blsh_harness_used += (uint32_t)bytes;

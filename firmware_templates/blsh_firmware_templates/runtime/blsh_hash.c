@@ -1,8 +1,8 @@
 /*
  * Features to hash code: the signs of linear projections.
  *
- * A row of weights and the features have L2 norms of at most 2^15 - 1, so by Cauchy and Schwarz
- * every partial sum stays within +-(2^15 - 1)^2, and the bias adds at most as much again: 32 bits
+ * A row of weights has an L2 norm of at most 2^15 - 1, the features one below 2^15: by Cauchy-Schwarz
+ * every partial sum is below 2^15 (2^15 - 1), and the bias adds at most (2^15 - 1)^2: 32 bits
  * are enough.
  *
  * Rows are multiplied four at a time, which loads the features once for four rows; their weights

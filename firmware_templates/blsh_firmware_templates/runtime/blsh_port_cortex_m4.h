@@ -160,8 +160,8 @@ static BLSH_INLINE void blsh_ldrd_weights(const int16_t **next, uint32_t *a, uin
 #endif
 
 /*
- * Two neighbouring samples in one word. They may lie at an odd multiple of 2, which these cores
- * load at no cost; the builtin is that load even where a freestanding memcpy() is a call.
+ * Two neighbouring samples in one word. They may lie at an odd multiple of 2, which these cores can
+ * load unless CCR.UNALIGN_TRP is set; the builtin is that load even where memcpy() is a call.
  */
 static BLSH_INLINE uint32_t blsh_load_pair(const int16_t *samples)
 {

@@ -11,33 +11,32 @@
 
 #if defined(__riscv_zbb) && __riscv_xlen == 32
 
-/* Number of ones in a word. */
-static inline uint32_t blsh_cpop(uint32_t x)
+/* Place of the lowest one; 32 for 0 */
+static BLSH_INLINE uint32_t blsh_ctz(uint32_t word)
 {
-    uint32_t count;
+    uint32_t place;
 
-    __asm__("cpop %0, %1" : "=r"(count) : "r"(x));
-    return count;
+    __asm__("ctz %0, %1" : "=r"(place) : "r"(word));
+    return place;
 }
 
 #else
 
-static inline uint32_t blsh_cpop(uint32_t x)
+static BLSH_INLINE uint32_t blsh_ctz(uint32_t word)
 {
-    uint32_t count = 0;
+    uint32_t place = 0;
 
-    for (; x != 0; x &= x - 1) { /* each round clears the lowest one */
-        count++;
+    for (; place < 32 && ((word >> place) & 1u) == 0; place++) {
     }
-    return count;
+    return place;
 }
 
 #endif
 
-#define blsh_popcount blsh_popcount
-static inline uint32_t blsh_popcount(uint32_t x)
+#define blsh_trailing_zeros blsh_trailing_zeros
+static BLSH_INLINE unsigned blsh_trailing_zeros(uint32_t word)
 {
-    return blsh_cpop(x);
+    return (unsigned)blsh_ctz(word);
 }
 
 #endif

@@ -11,9 +11,9 @@
 
 #include "blsh.h"
 
-#if (-1 >> 1) != -1
-#error "BLSH needs arithmetic right shifts of negative numbers"
-#endif
+/* What C99 leaves to the implementation and BLSH relies on; other compilers must stop here. */
+typedef char blsh_assert_arithmetic_shift[((int32_t)-1 >> 1) == -1 ? 1 : -1];
+typedef char blsh_assert_int_of_32_bits[sizeof(int) >= 4 ? 1 : -1];
 
 #define BLSH_STATE_MAGIC 0x48534C42u /* "BLSH" in little-endian memory */
 #define BLSH_FFT_POINTS (BLSH_FRAME / 2)
