@@ -201,10 +201,10 @@ def train(split: Split) -> Model:
             "denoised": rounded[1],
         },
     }
-    return dataclasses.replace(model, training={**_first_record(model), **provenance})
+    return dataclasses.replace(model, training={**first_record(model), **provenance})
 
 
-def _first_record(model: Model) -> dict[str, Any]:
+def first_record(model: Model) -> dict[str, Any]:
     """The record of training without what was added after the bundled model was made.
 
     Its content, and with it its SHA-256, so stays what this recipe gives.

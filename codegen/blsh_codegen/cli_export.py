@@ -35,7 +35,8 @@ def export(
     """Export a denoiser as a folder of fixed-point C99."""
     chosen = find_target(target)
     loaded = load_model(model or default_model())
-    done = export_model(loaded, chosen, output or Path(f"blsh-{chosen.name}"), force=force)
+    folder = output or Path(f"blsh-{chosen.name}")
+    done = export_model(loaded, chosen, folder, force=force)
     if as_json:
         print_json(asdict(done))
         return
@@ -43,7 +44,7 @@ def export(
         f"Exported for {done.target}",
         ("", ""),
         (
-            ("folder", done.directory),
+            ("folder", str(folder)),
             ("model", done.model_sha256[:16]),
             ("files", str(len(done.files))),
             ("flash", f"{done.flash_bytes:,} bytes"),
@@ -51,4 +52,4 @@ def export(
             ("latency", f"{done.latency_samples} samples"),
         ),
     )
-    click.echo(f"Next: blsh-verify {output or f'blsh-{chosen.name}'}")
+    click.echo(f"Next: blsh-verify {folder}")

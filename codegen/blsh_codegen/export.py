@@ -178,10 +178,11 @@ def _texts(
         "code_bytes_basis": cost.basis,
         **_training_record(model.training),
     }
+    headers = data_headers(tables, layout, target)
     return {
-        **with_table_checks(data_headers(tables, layout, target), layout),
+        **with_table_checks(headers, layout),
         **package_texts(names),
-        **selftest_texts(names, tables),
+        **selftest_texts(names, tables, headers, layout),
         "REPORT.md": environment().get_template("REPORT.md.j2").render(names),
     }
 

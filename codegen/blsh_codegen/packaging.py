@@ -11,8 +11,8 @@ from blsh_trainer import __version__
 
 from blsh_codegen.golden import golden_vectors
 from blsh_codegen.layout import Layout
-from blsh_codegen.render import DATA_HEADERS, environment
-from blsh_codegen.table_check import list_name, tables_of, with_checks
+from blsh_codegen.render import environment
+from blsh_codegen.table_check import list_name, list_size, with_checks
 from blsh_codegen.tables import Tables
 from blsh_codegen.targets import Target
 from blsh_codegen.toolchain import template_folder
@@ -61,24 +61,31 @@ def package_texts(names: Mapping[str, Any]) -> dict[str, str]:
     return _rendered(PACKAGE_FILES, packaging)
 
 
-def selftest_texts(names: Mapping[str, Any], tables: Tables) -> dict[str, str]:
-    """The self-test's generated files by path; `names` as for :func:`package_texts`."""
-    lists = [list_name(header) for header in DATA_HEADERS if header != "blsh_config.h"]
+def selftest_texts(
+    names: Mapping[str, Any], tables: Tables, headers: Mapping[str, str], layout: Layout
+) -> dict[str, str]:
+    """The self-test's generated files by path.
+
+    Args:
+        names: As for :func:`package_texts`.
+        tables: The quantised model.
+        headers: The data headers by file name, as :func:`blsh_codegen.render.data_headers` gives
+            them.
+        layout: Their layout.
+    """
+    sizes = {list_name(name): list_size(text, _aliases(layout)) for name, text in headers.items()}
+    lists = {name: size for name, size in sizes.items() if size > 1}
     selftest = {**names, "golden": golden_vectors(tables), "check_lists": lists}
     return _rendered(_SELFTEST_FILES, selftest)
 
 
 def with_table_checks(headers: Mapping[str, str], layout: Layout) -> dict[str, str]:
     """The data headers, each with what the self-test needs to know its tables again."""
-    aliases = {"blsh_mask_length_t": layout.mask_length_type}
-    return {name: with_checks(name, text, aliases) for name, text in headers.items()}
+    return {name: with_checks(name, text, _aliases(layout)) for name, text in headers.items()}
 
 
-def check_names(headers: Mapping[str, str], layout: Layout) -> list[str]:
-    """Names of all tables in the data headers that the self-test checks."""
-    aliases = {"blsh_mask_length_t": layout.mask_length_type}
-    plain = (text.split("#ifdef BLSH_ENABLE_TAP")[0] for text in headers.values())
-    return [table.name for text in plain for table in tables_of(text, aliases)]
+def _aliases(layout: Layout) -> dict[str, str]:
+    return {"blsh_mask_length_t": layout.mask_length_type}
 
 
 def package_version(model_sha256: str) -> str:

@@ -22,6 +22,10 @@ _TABLE = re.compile(
     r" = \{\n(?P<body>.*?)^\};\n",
     re.MULTILINE | re.DOTALL,
 )
+_INCLUDE = """\
+#ifdef BLSH_ENABLE_TAP
+#include "selftest/blsh_table_check.h"
+#endif"""
 _NUMBER_TYPES = {f"{sign}int{bits}_t" for sign in ("", "u") for bits in (8, 16, 32)}
 
 
@@ -70,8 +74,13 @@ def list_name(header: str) -> str:
     return f"{header.removesuffix('.h')}_check"
 
 
+def list_size(text: str, aliases: Mapping[str, str]) -> int:
+    """Length of a data header's list of checks, its end included; see :func:`tables_of`."""
+    return len(tables_of(text, aliases)) + 1
+
+
 def with_checks(header: str, text: str, aliases: Mapping[str, str]) -> str:
-    """A data header with the list of its tables' checks before its last ``#endif``.
+    """A data header with its include of the check's type, and the list of checks at its end.
 
     Args:
         header: Its file name.
@@ -81,7 +90,8 @@ def with_checks(header: str, text: str, aliases: Mapping[str, str]) -> str:
     tables = tables_of(text, aliases)
     if not tables:
         return text
-    before, end = text.rsplit("#endif", 1)
+    includes = f"{_INCLUDE}\n#include "
+    before, end = text.replace("#include ", includes, 1).rsplit("#endif", 1)
     return f"{before}{_section(list_name(header), tables)}\n#endif{end}"
 
 
@@ -95,15 +105,14 @@ def _section(name: str, tables: tuple[Table, ...]) -> str:
     lines = [
         "#ifdef BLSH_ENABLE_TAP",
         "/* For the self-test only: how to know the tables above again. */",
-        '#include "selftest/blsh_table_check.h"',
-        "",
     ]
     for table in tables:
         if table.crc32 is None:
             lines.append(f"static const {table.ctype} {table.name}_copy[{table.size}] = {{")
             lines += [table.body.rstrip("\n"), "};", ""]
-    lines += [f"extern const blsh_table_check_t {name}[];", ""]
-    lines.append(f"const blsh_table_check_t {name}[] = {{")
+    size = len(tables) + 1
+    lines += [f"extern const blsh_table_check_t {name}[{size}];", ""]
+    lines.append(f"const blsh_table_check_t {name}[{size}] = {{")
     for table in tables:
         known = f"0x{table.crc32 or 0:08X}u"
         copy = f"{table.name}_copy" if table.crc32 is None else "0"

@@ -176,8 +176,8 @@ def test_resume_takes_every_option_from_the_model(corpus: Path, tmp_path: Path) 
 
 
 def test_the_target_and_all_settings_of_boosting_are_recorded(corpus: Path, tmp_path: Path) -> None:
-    scaled = trained(corpus, tmp_path / "scaled.npz")
-    raw = trained(corpus, tmp_path / "raw.npz", "--target", "raw")
+    scaled = trained(corpus, tmp_path / "scaled.npz", "--projections", "3")
+    raw = trained(corpus, tmp_path / "raw.npz", "--projections", "3", "--target", "raw")
     lsh = trained(corpus, tmp_path / "lsh.npz", "--method", "lsh")
     assert [m.training["options"]["target"] for m in (scaled, raw)] == ["scaled", "raw"]
     assert scaled.training["boosting"]["target_quantile"] == 0.95
@@ -376,10 +376,9 @@ def test_the_loudest_and_quietest_recordings_train(
 
 
 def test_a_single_frame_with_sound_is_too_little_to_boost(corpus: Path, tmp_path: Path) -> None:
-    samples = np.zeros(2000)
-    samples[-1] = 0.5  # within a frame only the last sample but one window's zero
-    write_clips(tmp_path / "speech", samples)
-    write_clips(tmp_path / "noise", samples)
+    # With two frames a hop, a sample at the start of a hop meets one window's zero.
+    write_clips(tmp_path / "speech", np.full(1, 0.5))
+    write_clips(tmp_path / "noise", np.full(8000, 0.5))
     arguments = run_arguments(corpus, speech=tmp_path / "speech", noise=tmp_path / "noise")
     sizes = ("--frame", "64", "--hop", "32", "--dictionary", "1", "--neighbours", "1")
     command = [*arguments, "-o", str(tmp_path / "m.npz"), *SMALL, *sizes]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ CORPUS = ROOT.parent / "shared/corpus"
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import corpora  # noqa: E402
+import train_default_model  # noqa: E402
 
 needs_corpus = pytest.mark.skipif(
     not CORPUS.is_dir(), reason="../shared/corpus is absent: its licences cannot be checked"
@@ -58,6 +60,18 @@ def write_index(corpus: Path, rows: list[tuple[str, str, str]]) -> None:
         writer = csv.writer(file)
         writer.writerow(["file", "start_s", "seconds", "source", "recording"])
         writer.writerows([(name, 0, 1, source, take) for name, source, take in rows])
+
+
+def test_the_recipe_records_what_the_bundled_model_does() -> None:
+    bundled = load_model(MODEL)
+    added = {
+        **bundled.training,
+        "options": {**bundled.training["options"], "target": "scaled"},
+        "boosting": {"rank": 128},
+    }
+    model = dataclasses.replace(bundled, training=added)
+    again = dataclasses.replace(model, training=train_default_model.first_record(model))
+    assert again.sha256 == bundled.sha256 != model.sha256
 
 
 def test_only_rows_for_commercial_use_are_chosen(tmp_path: Path) -> None:
