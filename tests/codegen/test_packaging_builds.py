@@ -165,14 +165,19 @@ def test_make_with_zig(folder: Path) -> None:
 
 
 @needs_make
-@needs_arm_gcc
-def test_make_with_a_cross_compiler_builds_an_image_that_passes_on_the_board(folder: Path) -> None:
-    run(["make", "--silent", "CROSS=arm-none-eabi-", "all", "image"], folder)
-    assert (folder / "build" / "libblsh.a").exists()
-    reason = qemu_unavailable_reason(M4)
+@pytest.mark.parametrize("name", ["cortex-m4", "riscv32imc-zbb"])
+def test_make_with_a_cross_compiler_builds_an_image_that_passes_on_the_board(
+    name: str, tmp_path: Path
+) -> None:
+    target = find_target(name)
+    reason = qemu_unavailable_reason(target)
     if reason is not None:
         pytest.skip(reason)
-    done = run_board_image(folder / "build" / "blsh_selftest.elf", M4)
+    folder = exported(general_model(), tmp_path / "blsh", name)
+    prefix = str(find_gcc(target)).removesuffix("gcc")
+    run(["make", "--silent", f"CROSS={prefix}", "all", "image"], folder)
+    assert (folder / "build" / "libblsh.a").exists()
+    done = run_board_image(folder / "build" / "blsh_selftest.elf", target)
     assert (done.exit_code, done.stdout[:5]) == (0, "PASS:")
 
 

@@ -144,7 +144,7 @@ def test_a_table_in_a_form_that_cannot_be_checked_stops_the_export() -> None:
         tables_of("static const float x[1] = {1.0f};\n", {})
 
 
-@pytest.mark.parametrize("compiler", ["gcc", "zig"])
+@pytest.mark.parametrize("compiler", ["gcc", pytest.param("zig", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", ["cortex-m4", "riscv32imc-zbb"])
 def test_names_the_damaged_table_under_qemu(name: str, compiler: Any, tmp_path: Path) -> None:
     target = find_target(name)

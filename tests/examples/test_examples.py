@@ -148,7 +148,7 @@ def test_pdm_decimator_gives_a_modulated_tone_back(tmp_path: Path) -> None:
     assert np.abs(model).max() == pytest.approx(0.5 * 32768, rel=0.03)  # the CIC's droop
 
 
-@pytest.mark.parametrize("compiler", ["gcc", "zig"])
+@pytest.mark.parametrize("compiler", ["gcc", pytest.param("zig", marks=pytest.mark.slow)])
 def test_emulated_board_denoises_a_wav_as_the_host_does(compiler: Any, tmp_path: Path) -> None:
     reason = qemu_unavailable_reason(M4, compiler=compiler)
     if reason is not None:

@@ -1,8 +1,9 @@
 /*
  * Zephyr: digital microphone in, denoised, I2S out.
  *
- * The board's devicetree names the microphone "dmic0" (node label dmic_dev) and the output
- * "i2s_tx". Blocks are of one hop, so that each that arrives is one call of the denoiser.
+ * The node labels dmic_dev and i2s_tx name the microphone and the output: boards/ has an overlay
+ * that gives them on an nRF52840 DK. Blocks are of one hop, so that each that arrives is one call
+ * of the denoiser.
  *
  * SPDX-License-Identifier: MIT-0
  */
