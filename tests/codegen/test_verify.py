@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from blsh_codegen.targets import find_target
 from blsh_codegen.toolchain import ziglang_available
 
 from tests.codegen.folders import exported
+from tests.interrupts import interrupt, interruptible
 from tests.models import general_model
 
 FRAMES = "12"
@@ -99,10 +99,9 @@ def test_a_flipped_bit_that_no_signal_reaches_is_found_in_its_table(
 
 def test_ctrl_c_ends_quietly_with_130(good: Path) -> None:
     command = [Path(sys.executable).with_name("blsh-verify"), good, "--frames", "2000"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    time.sleep(4)
-    os.killpg(process.pid, signal.SIGINT)
-    _, told = process.communicate(timeout=60)
+    with interruptible(command) as process:
+        time.sleep(4)
+        told = interrupt(process)
     assert process.returncode == 130
     assert told.strip() == "interrupted: nothing was changed"
 

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +25,8 @@ from blsh_trainer.mixing import draw_mixtures
 from blsh_trainer.model_file import Model, load_model, save_model
 from blsh_trainer.weak_learner import Ascent
 from click.testing import CliRunner, Result
+
+from tests.interrupts import interrupt, interruptible
 
 SMALL = ("--rate", "8000", "--frame", "256", "--hop", "64", "--projections", "12")
 SIZES = ("--dictionary", "200", "--neighbours", "5")
@@ -146,11 +147,10 @@ def test_a_real_ctrl_c_saves_a_valid_model(corpus: Path, tmp_path: Path) -> None
     command = [sys.executable, "-c", "from blsh_trainer.cli import train; train()",
                "--speech", str(corpus / "speech/train"), "--noise", str(corpus / "noise/train"),
                "-o", str(output), *SMALL, *SIZES, "--projections", "1000"]  # fmt: skip
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(6)  # long enough to learn some projections, too short for all
-    process.send_signal(signal.SIGINT)
-    _, message = process.communicate(timeout=30)
+    with interruptible(command) as process:
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(6)  # long enough to learn some projections, too short for all
+        message = interrupt(process)
     assert process.returncode == 130, message
     if output.exists():
         assert "--resume" in message
