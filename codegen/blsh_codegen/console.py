@@ -7,12 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
-from blsh_trainer.errors import BlshError
+from blsh_trainer.errors import INTERRUPTED, BlshError
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
-
-INTERRUPTED = 130  # what shells report for a command ended by Ctrl-C
 
 
 class Command(click.Command):

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 from blsh_trainer import __version__
-from blsh_trainer.audio import AudioFile, resampled
+from blsh_trainer.audio import INT16_FULL_SCALE, AudioFile, resampled, to_int16
 from blsh_trainer.errors import BlshError
 from blsh_trainer.model_file import Model
 
@@ -25,7 +25,6 @@ from blsh_codegen.tables import quantise
 from blsh_codegen.targets import find_target
 from blsh_codegen.toolchain import find_host_compiler, template_folder
 
-INT16_FULL_SCALE = 32768
 _STREAM_SECONDS = 0.25
 
 
@@ -103,12 +102,6 @@ def denoise_stream(library: RuntimeLibrary, source: BinaryIO, sink: BinaryIO, ra
     sink.write(output[: total - written].astype("<i2").tobytes())
     sink.flush()
     return total
-
-
-def to_int16(samples: npt.NDArray[np.floating]) -> npt.NDArray[np.int16]:
-    """Full scale 1 to int16, rounded and saturated."""
-    scaled = np.rint(np.asarray(samples, np.float64) * INT16_FULL_SCALE)
-    return np.clip(scaled, -INT16_FULL_SCALE, INT16_FULL_SCALE - 1).astype(np.int16)
 
 
 def _build_key(model: Model) -> str:

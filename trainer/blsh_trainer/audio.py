@@ -19,6 +19,7 @@ from blsh_trainer.files import write_atomically
 FloatArray = npt.NDArray[np.float32]
 StrPath = str | os.PathLike[str]
 
+INT16_FULL_SCALE = 32768
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga")
 # Peaks beyond these are no recordings: 24-bit integers kept as floats are the loudest in use.
 MIN_PEAK, MAX_PEAK = 1e-10, 1e7
@@ -133,6 +134,12 @@ def read_mono(path: StrPath, rate: int) -> FloatArray:
     return samples
 
 
+def to_int16(samples: npt.NDArray[np.floating]) -> npt.NDArray[np.int16]:
+    """Full scale 1 to int16, rounded and saturated."""
+    scaled = np.rint(np.asarray(samples, np.float64) * INT16_FULL_SCALE)
+    return np.clip(scaled, -INT16_FULL_SCALE, INT16_FULL_SCALE - 1).astype(np.int16)
+
+
 def write_wav(path: StrPath, samples: npt.NDArray[np.floating], rate: int) -> None:
     """Write a 16-bit WAV that appears complete or not at all.
 
@@ -145,8 +152,8 @@ def write_wav(path: StrPath, samples: npt.NDArray[np.floating], rate: int) -> No
         BlshError: The file cannot be written.
     """
     buffer = io.BytesIO()
-    pcm = np.clip(np.rint(np.asarray(samples, np.float64) * 32768), -32768, 32767)
-    soundfile.write(buffer, pcm.astype(np.int16), rate, format="WAV", subtype="PCM_16")
+    pcm = to_int16(samples)
+    soundfile.write(buffer, pcm, rate, format="WAV", subtype="PCM_16")
     try:
         write_atomically(Path(path), buffer.getvalue())
     except OSError as error:

@@ -14,7 +14,7 @@ from click.core import ParameterSource
 from blsh_trainer.boosting import BoostedHashing, Round
 from blsh_trainer.corpus import Recordings, TrainingFrames, find_recordings
 from blsh_trainer.dictionary import DictionarySize, check_neighbours
-from blsh_trainer.errors import BlshError
+from blsh_trainer.errors import INTERRUPTED, BlshError
 from blsh_trainer.files import destination
 from blsh_trainer.model_file import Model, load_model, save_model
 from blsh_trainer.progress import progress_bar
@@ -28,7 +28,6 @@ from blsh_trainer.training import (
     recorded_options,
 )
 
-INTERRUPTED = 130  # what shells report for a command ended by Ctrl-C
 _DEFAULT = TrainingOptions()
 
 

@@ -1,8 +1,10 @@
-"""The one error type that a user sees."""
+"""The one error type that a user sees, and the exit code of an interrupt."""
 
 from __future__ import annotations
 
 import click
+
+INTERRUPTED = 130  # what shells report for a command ended by Ctrl-C
 
 
 class BlshError(click.ClickException):
