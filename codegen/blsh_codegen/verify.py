@@ -7,7 +7,7 @@ import multiprocessing
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ from blsh_codegen.layout import lay_out
 from blsh_codegen.packaging import with_table_checks
 from blsh_codegen.qemu import build_board_image, qemu_unavailable_reason, run_board_image
 from blsh_codegen.render import data_headers
-from blsh_codegen.signals import conformance_signals
+from blsh_codegen.signals import Signal, conformance_signals
 from blsh_codegen.tables import Tables, quantise
 from blsh_codegen.targets import Target, find_target
 from blsh_codegen.toolchain import FirmwareCompiler, find_host_compiler, firmware_unavailable_reason
@@ -178,14 +178,15 @@ def _batches(names: list[str], size: int) -> Iterator[list[str]]:
 def _run_host(folder: Path, frames: int, work: Path) -> EngineResult:
     _, model = load_export(folder)
     tables = quantise(model)
-    return _compared(HostEngine(folder, tables, work), model, tables, frames)
+    signals = conformance_signals(model.geometry, frames)
+    return _compared(HostEngine(folder, tables, work), tables, signals)
 
 
 def _run_wasm(folder: Path, frames: int, work: Path) -> EngineResult:
     export, model = load_export(folder)
     tables = quantise(model)
     engine = WasmEngine(folder, tables, find_target(export.target), work)
-    return _compared(engine, model, tables, frames)
+    return _compared(engine, tables, conformance_signals(model.geometry, frames))
 
 
 def _run_emulated(
@@ -195,8 +196,8 @@ def _run_emulated(
     target = find_target(export.target)
     tables = quantise(model)
     engine = EmulatedEngine(folder, tables, target, work, compiler)
-    compared = _compared(engine, model, tables, frames)
     signals = conformance_signals(model.geometry, frames)
+    compared = _compared(engine, tables, signals)
     noisy = next(signal for signal in signals if signal.name == "noisy speech")
     usage = measure_usage(
         folder, tables, lay_out(tables), target, noisy.samples, work, compiler=compiler
@@ -204,8 +205,7 @@ def _run_emulated(
     return replace(compared, usage=usage)
 
 
-def _compared(engine: Engine, model: Model, tables: Tables, frames: int) -> EngineResult:
-    signals = conformance_signals(model.geometry, frames)
+def _compared(engine: Engine, tables: Tables, signals: Sequence[Signal]) -> EngineResult:
     return EngineResult(engine.name, tuple(compare_all(engine, tables, signals)))
 
 
