@@ -90,9 +90,7 @@ def run(args: argparse.Namespace) -> None:
 def _train_and_add(
     method: Method, args: argparse.Namespace, add: Callable[[str, Denoise], None]
 ) -> None:
-    options = TrainingOptions(
-        method=method, target=args.target, seed=args.seed, minutes=args.minutes
-    )
+    options = TrainingOptions(method=method, aim=args.aim, seed=args.seed, minutes=args.minutes)
     options.check()
     recordings = find_recordings([args.corpus / "speech/train"], [args.corpus / "noise/train"])
     frames = collect_frames(recordings, options)
@@ -139,7 +137,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--snr", type=float, default=0.0, help="of the test mixtures in dB")
     parser.add_argument("--seed", type=int, default=0, help="of the training")
     parser.add_argument(
-        "--target", choices=["scaled", "raw"], default="scaled", help="of the boosting"
+        "--aim", choices=["scaled", "raw"], default="scaled", help="of the boosting"
     )
     parser.add_argument("--minutes", type=float, help="of training mixtures; all by default")
     parser.add_argument(

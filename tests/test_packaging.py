@@ -18,6 +18,7 @@ ROOMS = {"blsh_trainer": "trainer", "blsh_codegen": "codegen"}
 SHARED_MODULES = {
     "blsh_trainer",
     "blsh_trainer.audio",
+    "blsh_trainer.condensed_model",
     "blsh_trainer.errors",
     "blsh_trainer.files",
     "blsh_trainer.model_file",

@@ -16,11 +16,13 @@ from blsh_codegen.tables import Tables
 STAGES = (
     "windowed frame",
     "spectrum",
+    "levels",
     "features",
     "feature norm",
     "hash code",
     "neighbour index",
     "neighbour distance",
+    "votes",
     "gain",
     "output",
 )
@@ -46,7 +48,7 @@ class Section:
 
     Attributes:
         stage: One of `STAGES`.
-        band: Band index; 0 for stages that have none.
+        band: Index of the band, or of a condensed model's dictionary; 0 for stages without any.
         dtype: Element type in the C runtime.
         size: Number of elements.
     """
@@ -120,9 +122,21 @@ def trace_sections(tables: Tables) -> tuple[Section, ...]:
     sections = [
         section("windowed frame", 0, "<i4", geometry.frame),
         section("spectrum", 0, "<i4", geometry.frame),
-        section("features", 0, "<i2", tables.n_features),
-        section("feature norm", 0, "<i2", 1),
     ]
+    condensed = tables.condensed
+    if condensed is not None:
+        sections.append(section("levels", 0, "<i2", condensed.n_cells))
+    sections.append(section("features", 0, "<i2", tables.n_features))
+    if condensed is not None:
+        sections.append(section("hash code", 0, "<u4", condensed.n_words))
+        for index, dictionary in enumerate(condensed.dictionaries):
+            sections += [
+                section("neighbour index", index, "<u4", dictionary.neighbours),
+                section("neighbour distance", index, "<u2", dictionary.neighbours),
+            ]
+        sections.append(section("votes", 0, "<i2", condensed.n_cells))
+    else:
+        sections.append(section("feature norm", 0, "<i2", 1))
     for index, band in enumerate(tables.bands):
         sections += [
             section("hash code", index, "<u4", band.n_words),
@@ -145,8 +159,18 @@ def expected_arrays(trace: Trace, frame: int) -> Iterator[npt.NDArray[np.generic
     """The reference's arrays of one frame, in the order of `trace_sections`."""
     yield trace.windowed[frame]
     yield trace.spectrum[frame]
+    condensed = trace.condensed
+    if condensed is not None:
+        yield condensed.levels[frame]
     yield trace.features[frame]
-    yield trace.norm[frame : frame + 1]
+    if condensed is not None:
+        yield condensed.code[frame]
+        for index, distance in zip(condensed.index, condensed.distance, strict=True):
+            yield index[frame]
+            yield distance[frame]
+        yield condensed.votes[frame]
+    else:
+        yield trace.norm[frame : frame + 1]
     for band in trace.bands:
         yield band.code[frame]
         yield band.index[frame]

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from blsh_codegen.condensed_layout import CondensedLayout, lay_out_condensed
+from blsh_codegen.condensed_tables import CondensedTables
 from blsh_codegen.masks import MAX_CODE_BITS, CompressedMasks, compress
 from blsh_codegen.tables import BandTables, Int16Array, Tables
 
@@ -59,7 +61,7 @@ class Layout:
     """An export's tables and sizes.
 
     Attributes:
-        bands: One `BandLayout` a band.
+        bands: One `BandLayout` a band; none for a condensed model.
         feature_capacity: int16 features that the state has room for: the padding of the
             projection's rows is multiplied by up to three beyond the last.
         max_code_words: Most words of any band's code.
@@ -67,6 +69,7 @@ class Layout:
         max_neighbours: Largest K.
         state_bytes: Size of ``blsh_state_t``, the RAM of one stream.
         flash_bytes: Bytes of constant data by header, in the order of the signal path.
+        condensed: The tables of a condensed model, else ``None``.
     """
 
     bands: tuple[BandLayout, ...]
@@ -76,6 +79,14 @@ class Layout:
     max_neighbours: int
     state_bytes: int
     flash_bytes: dict[str, int]
+    condensed: CondensedLayout | None = None
+
+    @property
+    def n_entries(self) -> int:
+        """Dictionary entries of all bands or dictionaries."""
+        if self.condensed is not None:
+            return sum(one.n_entries for one in self.condensed.code_tables)
+        return sum(band.n_entries for band in self.bands)
 
     @property
     def table_bytes(self) -> int:
@@ -90,11 +101,14 @@ class Layout:
     @property
     def mask_length_type(self) -> str:
         """C type of a mask's length in bytes."""
-        return "uint8_t" if self.bands[0].mask_lengths.itemsize == 1 else "uint16_t"
+        is_short = all(band.mask_lengths.itemsize == 1 for band in self.bands)
+        return "uint8_t" if is_short else "uint16_t"
 
 
 def lay_out(tables: Tables) -> Layout:
     """Compress the masks, pad the rows and add up the sizes."""
+    if tables.condensed is not None:
+        return _lay_out_condensed(tables, tables.condensed)
     compressed = [compress(band.masks, band.mask_bits) for band in tables.bands]
     longest = max(int(masks.lengths.max()) for masks in compressed)
     bands = tuple(
@@ -115,6 +129,24 @@ def lay_out(tables: Tables) -> Layout:
         max_neighbours=max_neighbours,
         state_bytes=_state_bytes(tables, capacity, max_words + scratch, max_neighbours),
         flash_bytes=_flash_bytes(tables, bands),
+    )
+
+
+def _lay_out_condensed(tables: Tables, condensed: CondensedTables) -> Layout:
+    layout = lay_out_condensed(condensed, tables.geometry.n_bins)
+    capacity = tables.n_features + WEIGHTS_TOGETHER - 1
+    words = layout.n_words + layout.scratch_words + layout.state_words
+    return Layout(
+        bands=(),
+        feature_capacity=capacity,
+        max_code_words=layout.n_words,
+        scratch_words=layout.scratch_words,
+        max_neighbours=layout.max_neighbours,
+        state_bytes=_state_bytes(
+            tables, capacity + layout.state_halfwords, words, layout.max_neighbours
+        ),
+        flash_bytes=_shared_flash_bytes(tables) | layout.flash_bytes,
+        condensed=layout,
     )
 
 
@@ -202,8 +234,15 @@ def _state_bytes(tables: Tables, capacity: int, other_words: int, max_neighbours
     """Size of ``blsh_state_t``, field by field in its order; a C assertion checks it."""
     frame, hop = tables.geometry.frame, tables.geometry.hop
     words = (frame - hop) + frame + 1 + other_words + max_neighbours
-    halfwords = max_neighbours + (frame - hop) + tables.geometry.n_bins + capacity
+    halfwords = max_neighbours + (frame - hop) + tables.geometry.n_bins + capacity + 1
     return 4 * words + (2 * halfwords + 3) // 4 * 4
+
+
+def _shared_flash_bytes(tables: Tables) -> dict[str, int]:
+    return {
+        "blsh_window.h": tables.window_q15.nbytes + tables.synthesis_q14.nbytes,
+        "blsh_twiddle.h": tables.twiddle_q15.nbytes,
+    }
 
 
 def _flash_bytes(tables: Tables, bands: tuple[BandLayout, ...]) -> dict[str, int]:
@@ -211,9 +250,7 @@ def _flash_bytes(tables: Tables, bands: tuple[BandLayout, ...]) -> dict[str, int
     if tables.filterbank is not None:
         bank = tables.filterbank
         filterbank += bank.first_bin.nbytes + bank.n_weights.nbytes + bank.weights_q15.nbytes
-    return {
-        "blsh_window.h": tables.window_q15.nbytes + tables.synthesis_q14.nbytes,
-        "blsh_twiddle.h": tables.twiddle_q15.nbytes,
+    return _shared_flash_bytes(tables) | {
         "blsh_filterbank.h": filterbank,
         "blsh_projection.h": sum(b.rows_q15.nbytes + b.bias_q15.nbytes for b in bands),
         "blsh_codes.h": sum(b.planes.nbytes + b.plane_bits.nbytes for b in bands),

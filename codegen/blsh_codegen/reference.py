@@ -3,7 +3,8 @@
 Integers in, integers out. The C runtime equals these functions bit for bit at every stage, on
 every input; ``docs/contract.md`` states the same in prose, with the argument why nothing
 overflows. Right shifts are arithmetic (they round towards minus infinity). Functions work on the
-last axis, so any number of frames can be processed at once.
+last axis, so any number of frames can be processed at once. What a condensed model does between
+spectrum and gains is in `blsh_codegen.condensed_reference`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from blsh_codegen.condensed_reference import (
+    CondensedTrace,
+    analyse,
+    bin_gains,
+    bit_length,
+    cell_gains,
+    cell_levels,
+)
 from blsh_codegen.tables import BandTables, Filterbank, Tables, mirrored
 
 Int64Array = npt.NDArray[np.int64]
@@ -20,6 +29,8 @@ Int16Array = npt.NDArray[np.int16]
 
 NORM_BITS = 15
 COMPONENT_BITS = 14
+
+_FRAMES_AT_ONCE = 512
 
 
 @dataclass(frozen=True)
@@ -45,10 +56,11 @@ class Trace:
         windowed: ``(F, N)`` windowed frames, Q15 times the input's scale.
         spectrum: ``(F, N)`` packed spectra (see `forward_fft`).
         features: ``(F, n_features)`` block-normalised features.
-        norm: ``(F,)`` their L2 norms.
-        bands: One `BandTrace` a band.
+        norm: ``(F,)`` their L2 norms; empty for a condensed model.
+        bands: One `BandTrace` a band; none for a condensed model.
         gain_q15: ``(F, N/2 + 1)`` mask gains in Q15.
         output: ``(F, hop)`` int16 output samples.
+        condensed: What only a condensed model has, else ``None``.
     """
 
     windowed: Int64Array
@@ -58,25 +70,120 @@ class Trace:
     bands: tuple[BandTrace, ...]
     gain_q15: Int64Array
     output: Int16Array
+    condensed: CondensedTrace | None = None
 
 
-def process(tables: Tables, samples: Int16Array) -> Trace:
+@dataclass(frozen=True)
+class GainSettings:
+    """What applications may set while a stream runs.
+
+    Attributes:
+        floor_q15: Least gain, 0 to 32767.
+        release_q15: Least part of a cell's gain in the frame before, 0 to 32767; of no effect
+            unless the model is a condensed one.
+    """
+
+    floor_q15: int = 0
+    release_q15: int = 0
+
+
+def default_settings(tables: Tables) -> GainSettings:
+    """The settings with which a stream starts."""
+    if tables.condensed is None:
+        return GainSettings()
+    return GainSettings(tables.condensed.gain_floor_q15, tables.condensed.gain_release_q15)
+
+
+def process(tables: Tables, samples: Int16Array, settings: GainSettings | None = None) -> Trace:
     """Denoise a signal from a fresh state.
 
     Args:
         tables: The quantised model.
         samples: ``(F * hop,)`` int16. The output is late by ``frame - hop`` samples.
+        settings: In place of the model's own (see `default_settings`).
 
     Returns:
         The trace of all F frames.
     """
+    settings = settings or default_settings(tables)
+    windowed = window_frames(_frames(tables, samples), tables.window_q15)
+    spectrum = forward_fft(windowed, tables.twiddle_q15)
+    if tables.condensed is None:
+        features, norm, bands, gain_q15 = _search_bands(tables, spectrum, settings)
+        condensed = None
+    else:
+        condensed = analyse(
+            tables.condensed,
+            cell_levels(spectrum, tables.condensed),
+            tables.geometry.frame,
+            tables.geometry.hop,
+        )
+        features, norm, bands = condensed.features, np.zeros(0, np.int64), ()
+        gain_q15 = _condensed_gains(tables, condensed, settings)
+    synthesised = _synthesise(tables, spectrum, gain_q15)
+    output = overlap_add(synthesised, tables.geometry.hop, tables.output_shift)
+    return Trace(windowed, spectrum, features, norm, bands, gain_q15, output, condensed)
+
+
+def denoise(
+    tables: Tables, samples: Int16Array, settings: GainSettings | None = None
+) -> Int16Array:
+    """Output of `process`, and no more, for a signal of any length, without the latency.
+
+    Takes little memory beyond the signal's gains: some hundred frames go through at a time
+    wherever a stage does not depend on the frames before.
+
+    Args:
+        tables: The quantised model.
+        samples: ``(n,)`` int16.
+        settings: In place of the model's own (see `default_settings`).
+
+    Returns:
+        ``(n,)`` int16, in time with the input.
+    """
+    settings = settings or default_settings(tables)
+    frame, hop = tables.geometry.frame, tables.geometry.hop
+    latency = frame - hop
+    padding = latency + -(samples.size + latency) % hop
+    frames = _frames(tables, np.pad(samples, (0, padding)))
+    pieces = [
+        slice(start, start + _FRAMES_AT_ONCE) for start in range(0, len(frames), _FRAMES_AT_ONCE)
+    ]
+
+    def spectra(piece: slice) -> Int64Array:
+        windowed = window_frames(frames[piece], tables.window_q15)
+        return forward_fft(windowed, tables.twiddle_q15)
+
+    gain_q15 = None
+    if tables.condensed is not None:
+        levels = [cell_levels(spectra(piece), tables.condensed) for piece in pieces]
+        condensed = analyse(tables.condensed, np.concatenate(levels), frame, hop)
+        gain_q15 = _condensed_gains(tables, condensed, settings)
+    synthesised: npt.NDArray[np.signedinteger] = np.empty(frames.shape, np.int32)
+    for piece in pieces:
+        spectrum = spectra(piece)
+        if gain_q15 is None:
+            gains = _search_bands(tables, spectrum, settings)[3]
+        else:
+            gains = gain_q15[piece]
+        synthesised[piece] = _synthesise(tables, spectrum, gains)
+    output = overlap_add(synthesised, hop, tables.output_shift).reshape(-1)
+    return output[latency : latency + samples.size]
+
+
+def _frames(tables: Tables, samples: Int16Array) -> Int16Array:
+    """``(F, N)`` overlapping frames of ``(F * hop,)`` samples."""
     frame, hop = tables.geometry.frame, tables.geometry.hop
     if samples.dtype != np.int16 or samples.ndim != 1 or samples.size % hop:
         raise ValueError(f"samples must be a 1-D int16 array of whole hops of {hop}")
     padded = np.concatenate([np.zeros(frame - hop, np.int16), samples])
-    frames = np.lib.stride_tricks.sliding_window_view(padded, frame)[::hop]
-    windowed = window_frames(frames, tables.window_q15)
-    spectrum = forward_fft(windowed, tables.twiddle_q15)
+    return np.lib.stride_tricks.sliding_window_view(padded, frame)[::hop]
+
+
+def _search_bands(
+    tables: Tables, spectrum: Int64Array, settings: GainSettings
+) -> tuple[Int64Array, Int64Array, tuple[BandTrace, ...], Int64Array]:
+    """Features, norms, what the bands find, and gains."""
     magnitude = bin_magnitudes(spectrum, tables.magnitude_q15)
     features, norm = normalised_features(magnitude, tables.filterbank)
     bands = []
@@ -86,11 +193,23 @@ def process(tables: Tables, samples: Int16Array) -> Trace:
         index, distance = nearest_codes(code, band.codes, band.neighbours)
         bands.append(BandTrace(code, index, distance))
         gains.append(mask_gains(index, band))
-    gain_q15 = np.concatenate(gains, axis=-1)
+    gain_q15 = np.maximum(np.concatenate(gains, axis=-1), settings.floor_q15)
+    return features, norm, tuple(bands), gain_q15
+
+
+def _condensed_gains(tables: Tables, trace: CondensedTrace, settings: GainSettings) -> Int64Array:
+    """``(F, N/2 + 1)`` gains of a condensed model."""
+    assert tables.condensed is not None
+    gains = cell_gains(
+        trace.votes, tables.condensed.gain_q15, settings.floor_q15, settings.release_q15
+    )
+    return bin_gains(gains, tables.condensed.grid)
+
+
+def _synthesise(tables: Tables, spectrum: Int64Array, gain_q15: Int64Array) -> Int64Array:
+    """Spectra and gains to frames that are ready to be overlapped and added."""
     masked = apply_gains(spectrum, gain_q15)
-    synthesised = synthesis_frames(inverse_fft(masked, tables.twiddle_q15), tables.synthesis_q14)
-    output = overlap_add(synthesised, hop, tables.output_shift)
-    return Trace(windowed, spectrum, features, norm, tuple(bands), gain_q15, output)
+    return synthesis_frames(inverse_fft(masked, tables.twiddle_q15), tables.synthesis_q14)
 
 
 def mulw(a: npt.ArrayLike, w: npt.ArrayLike) -> Int64Array:
@@ -219,7 +338,7 @@ def bin_magnitudes(spectrum: Int64Array, magnitude_q15: Int16Array) -> Int64Arra
     re = np.concatenate([size[..., 0::2], size[..., 1:2]], axis=-1)
     im = np.concatenate([zero, size[..., 3::2], zero], axis=-1)
     assert re.shape[-1] == im.shape[-1] == n_points + 1
-    bits = _bit_length(np.bitwise_or.reduce(size, axis=-1, keepdims=True))
+    bits = bit_length(np.bitwise_or.reduce(size, axis=-1, keepdims=True))
     right, left = np.maximum(bits - COMPONENT_BITS, 0), np.maximum(COMPONENT_BITS - bits, 0)
     re, im = (re >> right) << left, (im >> right) << left
     high, low = np.maximum(re, im), np.minimum(re, im)
@@ -228,11 +347,6 @@ def bin_magnitudes(spectrum: Int64Array, magnitude_q15: Int16Array) -> Int64Arra
     for along, across in weights[1:]:
         magnitude = np.maximum(magnitude, high * along + low * across)
     return magnitude >> 15
-
-
-def _bit_length(values: Int64Array) -> Int64Array:
-    """Position of the highest set bit plus one; 0 for 0."""
-    return np.frexp(values.astype(np.float64))[1].astype(np.int64)
 
 
 def normalised_features(
@@ -246,7 +360,7 @@ def normalised_features(
     features = magnitude if filterbank is None else _mel_features(magnitude, filterbank)
     power = (features * features).sum(axis=-1, keepdims=True)
     # The smallest shift that brings the sum of squares below 2**30.
-    shift = np.maximum(_bit_length(power) - 2 * NORM_BITS + 1, 0) >> 1
+    shift = np.maximum(bit_length(power) - 2 * NORM_BITS + 1, 0) >> 1
     features = features >> shift
     return features, _integer_sqrt((features * features).sum(axis=-1))
 
@@ -331,7 +445,7 @@ def synthesis_frames(samples: Int64Array, synthesis_q14: Int16Array) -> Int64Arr
     return mulw(samples, mirrored(synthesis_q14))
 
 
-def overlap_add(synthesised: Int64Array, hop: int, shift: int) -> Int16Array:
+def overlap_add(synthesised: npt.NDArray[np.signedinteger], hop: int, shift: int) -> Int16Array:
     """``(F, N)`` frames to ``(F, hop)`` samples: sum, round half up, saturate."""
     n_frames, frame = synthesised.shape
     blocks = frame // hop

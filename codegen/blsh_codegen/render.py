@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
@@ -18,15 +19,9 @@ from blsh_codegen.targets import Target
 
 LINE_WIDTH = 100
 
-DATA_HEADERS = (
-    "blsh_config.h",
-    "blsh_window.h",
-    "blsh_twiddle.h",
-    "blsh_filterbank.h",
-    "blsh_projection.h",
-    "blsh_codes.h",
-    "blsh_masks.h",
-)
+_SHARED_HEADERS = ("blsh_config.h", "blsh_window.h", "blsh_twiddle.h")
+_BAND_HEADERS = ("blsh_filterbank.h", "blsh_projection.h", "blsh_codes.h", "blsh_masks.h")
+_CONDENSED_HEADERS = ("blsh_levels.h", "blsh_projection.h", "blsh_codes.h", "blsh_masks.h")
 
 
 def environment() -> Environment:
@@ -40,6 +35,7 @@ def environment() -> Environment:
         autoescape=False,
     )
     env.filters["c_rows"] = c_rows
+    env.filters["c_struct"] = c_struct
     return env
 
 
@@ -57,6 +53,11 @@ def c_rows(values: npt.NDArray[Any], style: str = "dec") -> str:
     else:
         items = [str(value) for value in flat]
     return "\n".join(_wrapped(items))
+
+
+def c_struct(record: Any) -> str:
+    """A dataclass of integers as a C initialiser, in the order of its fields."""
+    return "{" + ", ".join(str(int(value)) for value in astuple(record)) + "}"
 
 
 def _wrapped(items: list[str]) -> Iterator[str]:
@@ -88,10 +89,16 @@ def context(tables: Tables, layout: Layout, target: Target) -> dict[str, Any]:
         "twiddle_q15": tables.twiddle_q15,
         "magnitude_q15": tables.magnitude_q15.astype(np.uint16),
         "filterbank": tables.filterbank,
+        "condensed": layout.condensed,
     }
 
 
 def data_headers(tables: Tables, layout: Layout, target: Target) -> dict[str, str]:
     """The generated headers by file name."""
+    templates = {name: f"{name}.j2" for name in _SHARED_HEADERS}
+    if layout.condensed is None:
+        templates |= {name: f"{name}.j2" for name in _BAND_HEADERS}
+    else:
+        templates |= {name: f"condensed/{name}.j2" for name in _CONDENSED_HEADERS}
     env, names = environment(), context(tables, layout, target)
-    return {name: env.get_template(f"{name}.j2").render(names) for name in DATA_HEADERS}
+    return {name: env.get_template(path).render(names) for name, path in templates.items()}

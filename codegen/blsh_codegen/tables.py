@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from blsh_trainer.model_file import Band, Geometry, Model
 
+from blsh_codegen.condensed_tables import CondensedTables, quantise_condensed
+
 Int16Array = npt.NDArray[np.int16]
 FloatArray = npt.NDArray[np.float64]
 
@@ -91,8 +93,9 @@ class Tables:
         twiddle_q15: ``(N/2, 2)`` int16, ``-cos`` and ``-sin`` of ``2 pi k / N``. Stored negated
             because Q15 holds -1.0 but not +1.0.
         magnitude_q15: ``(4, 2)`` int16, weights of the larger and smaller component.
-        filterbank: Mel filters, or ``None`` for STFT features.
-        bands: One entry a band.
+        filterbank: Mel filters, or ``None`` for other features.
+        bands: One entry a band; none for a condensed model.
+        condensed: The tables of a condensed model, else ``None``.
     """
 
     geometry: Geometry
@@ -103,10 +106,13 @@ class Tables:
     magnitude_q15: Int16Array
     filterbank: Filterbank | None
     bands: tuple[BandTables, ...]
+    condensed: CondensedTables | None = None
 
     @property
     def n_features(self) -> int:
         """Length of a frame's feature vector."""
+        if self.condensed is not None:
+            return self.condensed.n_features
         if self.filterbank is None:
             return self.geometry.n_bins
         return int(self.filterbank.first_bin.size)
@@ -124,7 +130,8 @@ class Tables:
 def quantise(model: Model) -> Tables:
     """Quantise a checked model (see `blsh_trainer.model_file.check_model`)."""
     frame = model.geometry.frame
-    window_q15 = _quantised(hann_window(frame)[: frame // 2 + 1], Q15_ONE)
+    window = _WINDOWS[model.geometry.window](frame)
+    window_q15 = _quantised(window[: frame // 2 + 1], Q15_ONE)
     return Tables(
         geometry=model.geometry,
         model_sha256=model.sha256,
@@ -134,6 +141,7 @@ def quantise(model: Model) -> Tables:
         magnitude_q15=magnitude_weights_q15(),
         filterbank=None if model.filterbank is None else _filterbank(model.filterbank),
         bands=tuple(_band_tables(band) for band in model.bands),
+        condensed=None if model.condensed is None else quantise_condensed(model.condensed),
     )
 
 
@@ -141,6 +149,15 @@ def hann_window(frame: int) -> FloatArray:
     """Periodic Hann window of ``frame`` samples."""
     window: FloatArray = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(frame) / frame)
     return window
+
+
+def sine_window(frame: int) -> FloatArray:
+    """Square root of the periodic Hann window."""
+    window: FloatArray = np.sin(np.pi * np.arange(frame) / frame)
+    return window
+
+
+_WINDOWS = {"hann": hann_window, "sine": sine_window}
 
 
 def mirrored(half: Int16Array) -> Int16Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,29 +20,55 @@ from blsh_codegen.tables import Tables
 from blsh_codegen.targets import Target
 from blsh_codegen.toolchain import FirmwareCompiler, build_firmware
 
-ENTRY_POINTS = ("blsh_init", "blsh_process", "blsh_latency_samples", "blsh_status_text")
-"""The runtime's public functions."""
-
-STAGE_ENTRIES = {
-    "blsh_window_frame": "window and FFT",
-    "blsh_fft_forward": "window and FFT",
+_ENTRY_POINTS = (
+    "blsh_init",
+    "blsh_process",
+    "blsh_set_gain_floor",
+    "blsh_latency_samples",
+    "blsh_status_text",
+)
+_ANALYSIS = {"blsh_window_frame": "window and FFT", "blsh_fft_forward": "window and FFT"}
+_SYNTHESIS = {
+    "blsh_apply_gains": "masks",
+    "blsh_fft_inverse": "synthesis",
+    "blsh_overlap_add": "synthesis",
+}
+_BAND_ENTRIES = {
     "blsh_magnitudes": "features",
     "blsh_features": "features",
     "blsh_hash": "projection",
     "blsh_search": "search",
     "blsh_mask_gains": "masks",
-    "blsh_apply_gains": "masks",
-    "blsh_fft_inverse": "synthesis",
-    "blsh_overlap_add": "synthesis",
 }
-"""The stage that begins when `blsh_process` enters a function.
+_CONDENSED_ENTRIES = {
+    "blsh_levels": "features",
+    "blsh_cell_features": "features",
+    "blsh_project": "projection",
+    "blsh_spread_code": "search",
+    "blsh_nearest": "search",
+    "blsh_vote": "masks",
+    "blsh_cell_gains": "masks",
+    "blsh_bin_gains": "masks",
+}
 
-Everything executed until the next such entry belongs to the stage, whatever the compiler split
-off, inlined or fetched from its library; the instructions of `blsh_process` itself are "other".
-"""
-
-STAGES = (*dict.fromkeys(STAGE_ENTRIES.values()), "other")
+STAGES = (*dict.fromkeys((_ANALYSIS | _BAND_ENTRIES | _SYNTHESIS).values()), "other")
 """The stages of `Usage.stages`, in the order of the signal path."""
+
+
+def entry_points(layout: Layout) -> tuple[str, ...]:
+    """The runtime's public functions."""
+    return _ENTRY_POINTS if layout.condensed is None else (*_ENTRY_POINTS, "blsh_set_gain_release")
+
+
+def stage_entries(layout: Layout) -> dict[str, str]:
+    """The stage that begins when `blsh_process` enters a function.
+
+    Everything executed until the next such entry belongs to the stage, whatever the compiler split
+    off, inlined or fetched from its library; the instructions of `blsh_process` itself are
+    "other".
+    """
+    kind = _BAND_ENTRIES if layout.condensed is None else _CONDENSED_ENTRIES
+    return _ANALYSIS | kind | _SYNTHESIS
 
 
 @dataclass(frozen=True)
@@ -114,13 +141,16 @@ def measure_usage(
         work / f"runtime-{target.name}-{compiler}.elf",
         compiler=compiler,
         optimise=optimise,
-        roots=ENTRY_POINTS,
+        roots=entry_points(layout),
     )
+    entries = stage_entries(layout)
     hop = tables.geometry.hop
     hops = samples.size // hop
     samples = samples[: hops * hop]
     if target.unicorn is not None:
-        counts = _count_in_process(path, target, layout.state_bytes, samples.reshape(hops, hop))
+        counts = _count_in_process(
+            path, target, layout.state_bytes, entries, samples.reshape(hops, hop)
+        )
     else:
         sources = runtime_sources(folder)
         counts = _count_on_board(
@@ -130,23 +160,23 @@ def measure_usage(
                 target,
                 samples,
                 hop,
-                list(STAGE_ENTRIES),
+                list(entries),
                 work,
                 compiler=compiler,
                 optimise=optimise,
-            )
+            ),
+            entries,
         )
     per_second = tables.geometry.rate / samples.size
     stages = {name: round(count * per_second) for name, count in counts.stages.items()}
-    entries = sum(band.n_entries for band in layout.bands)
     image = read_elf(path)
-    bound = bound_stack(image, ENTRY_POINTS)
+    bound = bound_stack(image, entry_points(layout))
     code_bytes = image.flash_bytes - layout.table_bytes
     return Usage(
         instructions_per_second=sum(stages.values()),
         stages=stages,
         functions={name: round(n * per_second) for name, n in counts.functions.items()},
-        instructions_per_code=round(counts.stages["search"] / hops / entries, 2),
+        instructions_per_code=round(counts.stages["search"] / hops / layout.n_entries, 2),
         estimated_cycles_per_second=(
             None if counts.cycles is None else round(counts.cycles * per_second)
         ),
@@ -172,11 +202,15 @@ class _Counts:
 
 
 def _count_in_process(
-    path: Path, target: Target, state_bytes: int, hops: npt.NDArray[np.int16]
+    path: Path,
+    target: Target,
+    state_bytes: int,
+    entries: Mapping[str, str],
+    hops: npt.NDArray[np.int16],
 ) -> _Counts:
     """Start a stream under unicorn, then count while it runs hop by hop."""
     emulator = Emulator(path, target)
-    emulator.split_profile(STAGE_ENTRIES)
+    emulator.split_profile(entries)
     state = emulator.allocate(state_bytes)
     buffer = emulator.allocate(hops[0].nbytes)
     emulator.call("blsh_init", state)
@@ -196,10 +230,10 @@ def _count_in_process(
     return _Counts(stages, emulator.profile(), emulator.stack_peak_bytes, cycles)
 
 
-def _count_on_board(counted: BoardCounts) -> _Counts:
+def _count_on_board(counted: BoardCounts, entries: Mapping[str, str]) -> _Counts:
     stages = dict.fromkeys(STAGES, 0)
     for name, count in counted.functions.items():
-        stages[STAGE_ENTRIES[name]] += count
+        stages[entries[name]] += count
     stages["other"] = max(0, counted.total - sum(stages.values()))
     most_first = sorted(counted.functions.items(), key=lambda item: (-item[1], item[0]))
     return _Counts(stages, dict(most_first), counted.stack_bytes, None)

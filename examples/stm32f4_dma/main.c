@@ -6,7 +6,7 @@
  *     I2S2_SD (PC3)    <- DMA1 stream 4 <- sent[2 halves]
  *
  * Both streams run in circles over two halves of one hop each. While the DMA fills and empties one
- * half, the denoiser works on the other: it has one hop's time (16 ms for 256 samples at 16 kHz).
+ * half, the denoiser works on the other: it has one hop's time (32 ms for 512 samples at 16 kHz).
  * From microphone to loudspeaker the sound takes two hops of buffers and BLSH_LATENCY_SAMPLES.
  *
  * A skeleton: pins and clocks are those of an STM32F407 with an 8 MHz crystal and an I2S codec or

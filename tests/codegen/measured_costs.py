@@ -21,17 +21,24 @@ from blsh_codegen.static_stack import bound_stack
 from blsh_codegen.tables import quantise
 from blsh_codegen.targets import TARGETS, Target
 from blsh_codegen.toolchain import build_firmware, firmware_unavailable_reason
-from blsh_codegen.usage import ENTRY_POINTS
+from blsh_codegen.usage import entry_points
 from blsh_trainer.model_file import Geometry, Model, load_model
 
 from tests.codegen.folders import exported
-from tests.models import PAPER, BandSpec, general_model, random_model
+from tests.models import (
+    PAPER,
+    BandSpec,
+    general_model,
+    random_model,
+    typical_condensed_model,
+)
 
 MODELS: dict[str, Model] = {
     "paper": random_model(PAPER, (BandSpec(513, n_bits=150, n_entries=300, neighbours=10),)),
     "bands": general_model(),
     "mel": random_model(Geometry(16000, 512, 256, features="mel")),
     "default": load_model(default_model()),
+    "condensed": typical_condensed_model(),
 }
 COSTS = Path(blsh_codegen.__file__).with_name("runtime_cost.json")
 _STEP = 16
@@ -49,10 +56,10 @@ def measure(target: Target, optimise: str = "-O2") -> dict[str, RuntimeCost]:
                 [folder],
                 Path(work) / "runtime.elf",
                 optimise=optimise,
-                roots=ENTRY_POINTS,
+                roots=entry_points(lay_out(quantise(model))),
             )
             image = read_elf(built)
-        bound = bound_stack(image, ENTRY_POINTS)
+        bound = bound_stack(image, entry_points(lay_out(quantise(model))))
         assert bound.stack_bytes is not None, bound.problem
         code_bytes = image.flash_bytes - lay_out(quantise(model)).table_bytes
         costs[name] = RuntimeCost(code_bytes, bound.stack_bytes, f"clang {optimise}")

@@ -17,13 +17,13 @@ from blsh_codegen.qemu import qemu_unavailable_reason
 from blsh_codegen.tables import quantise
 from blsh_codegen.targets import find_target
 from blsh_codegen.toolchain import build_firmware, firmware_unavailable_reason
-from blsh_codegen.usage import STAGE_ENTRIES, STAGES
+from blsh_codegen.usage import STAGES, stage_entries
 from blsh_trainer.errors import BlshError
-from blsh_trainer.model_file import save_model
+from blsh_trainer.model_file import Model, save_model
 from click.testing import CliRunner
 
 from tests.codegen.folders import exported
-from tests.models import general_model
+from tests.models import general_model, random_condensed_model
 
 M4 = find_target("cortex-m4")
 MODEL = general_model()
@@ -175,26 +175,28 @@ def test_a_core_that_unicorn_lacks_is_counted_on_a_board(name: str) -> None:
     assert 64 < first.stack_bytes <= first.static_stack_bytes
 
 
-def test_boards_and_unicorn_agree(tmp_path: Path) -> None:
+@pytest.mark.parametrize("model", [MODEL, random_condensed_model()], ids=["bands", "condensed"])
+def test_boards_and_unicorn_agree(model: Model, tmp_path: Path) -> None:
     """The Cortex-M4 can be had both ways; its board's timer ticks every 40 instructions."""
     needed("cortex-m4", "gcc")
     reason = qemu_unavailable_reason(M4)
     if reason is not None:
         pytest.skip(reason)
-    folder = exported(MODEL, tmp_path / "export", "cortex-m4")
+    folder = exported(model, tmp_path / "export", "cortex-m4")
+    entries = stage_entries(lay_out(quantise(model)))
     counted = count_on_board(
         runtime_sources(folder),
         folder,
         M4,
-        noisy_speech(MODEL.geometry, SECONDS),
-        MODEL.geometry.hop,
-        list(STAGE_ENTRIES),
+        noisy_speech(model.geometry, SECONDS),
+        model.geometry.hop,
+        list(entries),
         tmp_path,
         compiler="gcc",
         optimise="-O2",
     )
-    usage = run_benchmark(MODEL, M4, seconds=SECONDS, compiler="gcc").usage
+    usage = run_benchmark(model, M4, seconds=SECONDS, compiler="gcc").usage
     assert counted.total / SECONDS == pytest.approx(usage.instructions_per_second, rel=0.01)
     for function, count in counted.functions.items():
-        stage = usage.stages[STAGE_ENTRIES[function]]
+        stage = usage.stages[entries[function]]
         assert count / SECONDS < 1.05 * stage + 20_000, function

@@ -9,17 +9,25 @@ import numpy as np
 import pytest
 from blsh_codegen.conformance import STAGES, Comparison
 from blsh_codegen.emulator import emulation_unavailable_reason
-from blsh_codegen.engines import EmulatedEngine
+from blsh_codegen.engines import EmulatedEngine, open_library, runtime_sources
 from blsh_codegen.layout import lay_out
-from blsh_codegen.reference import process
+from blsh_codegen.reference import GainSettings, default_settings, process
 from blsh_codegen.runtime import Runtime, RuntimeLibrary
 from blsh_codegen.tables import quantise
 from blsh_codegen.targets import find_target
-from blsh_codegen.toolchain import firmware_unavailable_reason
-from blsh_trainer.model_file import Geometry
+from blsh_codegen.toolchain import compile_shared, firmware_unavailable_reason
+from blsh_trainer.model_file import Geometry, Model
 
 from tests.codegen.folders import compare_engine, compare_on_host, exported
-from tests.models import PAPER, BandSpec, general_model, random_model
+from tests.models import (
+    CONDENSED_MODELS,
+    PAPER,
+    BandSpec,
+    general_model,
+    random_condensed_model,
+    random_model,
+    typical_condensed_model,
+)
 
 MODELS = {
     "paper": random_model(PAPER, (BandSpec(513, n_bits=150, n_entries=300, neighbours=10),)),
@@ -35,6 +43,9 @@ MODELS = {
     "constant masks": random_model(
         Geometry(8000, 64, 16), (BandSpec(2, mask_bits=2), BandSpec(33, n_entries=9))
     ),
+    "sine window": random_model(Geometry(8000, 128, 32, window="sine")),
+    **CONDENSED_MODELS,
+    "typical condensed": typical_condensed_model(),
 }
 MODELS["constant masks"].bands[0].masks[:] = 3
 
@@ -50,7 +61,7 @@ def test_host_equals_reference(name: str, target: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("compiler", ["zig", "gcc"])
 @pytest.mark.parametrize("target", ["cortex-m4", "cortex-m0plus", "riscv32imc"])
-@pytest.mark.parametrize("name", ["general", "mel"])
+@pytest.mark.parametrize("name", ["general", "mel", "three layers", "wide masks"])
 def test_emulated_target_equals_reference(
     name: str, target: str, compiler: str, tmp_path: Path
 ) -> None:
@@ -85,6 +96,56 @@ def test_runtime_streams_are_independent_and_restart(tmp_path: Path) -> None:
     assert one.latency_samples == 96
 
 
+SETTINGS = """
+    int blsh_set_gain_floor(void *state, int16_t floor_q15);
+    int blsh_set_gain_release(void *state, int16_t release_q15);
+"""
+
+
+@pytest.mark.parametrize("model", [general_model(), random_condensed_model()])
+def test_settings_change_the_gains_as_in_the_reference(model: Model, tmp_path: Path) -> None:
+    """Until the stream is started over."""
+    tables = quantise(model)
+    hop = model.geometry.hop
+    folder = exported(model, tmp_path / "export")
+    state_bytes = lay_out(tables).state_bytes
+    library = RuntimeLibrary.compile(folder, hop, state_bytes, tmp_path / "blsh.so")
+    api = SETTINGS if model.condensed else SETTINGS.split(";")[0] + ";"
+    _, settings = open_library(api, tmp_path / "blsh.so")
+    stream = Runtime(library)
+    samples = np.random.default_rng(0).integers(-9999, 9999, hop * 30).astype(np.int16)
+    assert settings.blsh_set_gain_floor(stream._state, 20000) == 0
+    asked = GainSettings(20000, default_settings(tables).release_q15)
+    if model.condensed:
+        assert settings.blsh_set_gain_release(stream._state, 32767) == 0
+        asked = GainSettings(20000, 32767)
+    expected = process(tables, samples, asked)
+    assert expected.gain_q15.min() == 20000
+    assert np.array_equal(stream.process(samples), expected.output.ravel())
+    stream.reset()
+    assert np.array_equal(stream.process(samples), process(tables, samples).output.ravel())
+
+
+def test_settings_refuse_what_is_out_of_range(tmp_path: Path) -> None:
+    folder = exported(random_condensed_model(), tmp_path / "export")
+    built = compile_shared(runtime_sources(folder), [folder], tmp_path / "blsh.so")
+    ffi, library = open_library(
+        SETTINGS + "int blsh_init(void *state); const char *blsh_status_text(int status);",
+        built.path,
+    )
+    state = ffi.new("int64_t[]", 1000)
+    for setting in (library.blsh_set_gain_floor, library.blsh_set_gain_release):
+        assert setting(ffi.NULL, 0) == -1
+        assert setting(ffi.new("int64_t[]", 1000), 0) == -2
+    assert library.blsh_init(state) == 0
+    for setting in (library.blsh_set_gain_floor, library.blsh_set_gain_release):
+        before = bytes(ffi.buffer(state))
+        assert (setting(state, -1), setting(state, -32768)) == (-3, -3)
+        assert bytes(ffi.buffer(state)) == before
+        assert (setting(state, 0), setting(state, 32767)) == (0, 0)
+    assert ffi.string(library.blsh_status_text(-3)) == b"a number is out of its range"
+
+
 def first_stage(comparisons: Sequence[Comparison]) -> str:
     """The earliest stage at which any signal shows a difference."""
     stages = [c.difference.stage for c in comparisons if c.difference is not None]
@@ -101,20 +162,40 @@ FLIPS = {
 }
 
 
-@pytest.mark.parametrize("header", FLIPS)
-def test_one_flipped_bit_in_a_table_is_caught_at_its_stage(header: str, tmp_path: Path) -> None:
-    anchor, stage = FLIPS[header]
-    model = general_model()
-    folder = exported(model, tmp_path / "export")
+CONDENSED_FLIPS = {
+    "blsh_levels.h": ("blsh_log2_q8[128] = {", "levels"),
+    "blsh_projection.h": ("blsh_hash_weights[18048] = {", "hash code"),
+    "blsh_codes.h": ("blsh_code_inversions[5] = {", "neighbour index"),
+    "blsh_masks.h": ("blsh_gain_of_votes_q15[721] = {", "gain"),
+}
+
+
+def stage_of_a_flipped_bit(model: Model, header: str, anchor: str, work: Path) -> str:
+    """Where a bit turned in the middle of a table is noticed first."""
+    folder = exported(model, work / "export")
     text = (folder / header).read_text()
     start = text.index(anchor) + len(anchor)
     numbers = text[start : text.index("}", start)].split(",")
     place = len(numbers) // 2
     number = numbers[place].strip()
-    flipped = f"0x{int(number[:-1], 16) ^ 1:08X}u" if "u" in number else str(int(number) ^ 4096)
+    bit = 64 if "_q8" in anchor or "weights" in anchor else 4096
+    flipped = f"0x{int(number[:-1], 16) ^ 1:08X}u" if "u" in number else str(int(number) ^ bit)
     numbers[place] = f" {flipped}"
     (folder / header).write_text(text[:start] + ",".join(numbers) + text[text.index("}", start) :])
-    assert first_stage(compare_on_host(folder, model, tmp_path / "work")) == stage
+    return first_stage(compare_on_host(folder, model, work / "work"))
+
+
+@pytest.mark.parametrize("header", FLIPS)
+def test_one_flipped_bit_in_a_table_is_caught_at_its_stage(header: str, tmp_path: Path) -> None:
+    anchor, stage = FLIPS[header]
+    assert stage_of_a_flipped_bit(general_model(), header, anchor, tmp_path) == stage
+
+
+@pytest.mark.parametrize("header", CONDENSED_FLIPS)
+def test_one_flipped_bit_in_a_condensed_table_is_caught(header: str, tmp_path: Path) -> None:
+    anchor, stage = CONDENSED_FLIPS[header]
+    model = CONDENSED_MODELS["three layers"]
+    assert stage_of_a_flipped_bit(model, header, anchor, tmp_path) == stage
 
 
 OPERATORS = [
@@ -128,6 +209,15 @@ OPERATORS = [
     ("blsh_gain.c", "if (symbol != 0)", "if (symbol > 15)", "gain"),
     ("blsh_gain.c", "2 * blsh_mulw(spectrum[0]", "1 * blsh_mulw(spectrum[0]", "output"),
     ("blsh_frame.c", "+ half) >>", "- half) >>", "output"),
+    ("blsh_levels.c", "word |= word == 0", "word |= 2", "levels"),
+    ("blsh_levels.c", "ahead < 0 ?", "ahead < -256 ?", "features"),
+    ("blsh_levels.c", "(tracked >> 8)", "(tracked / 256 + 1)", "features"),
+    ("blsh_project.c", "(word >> 1)", "(word >> 2)", "hash code"),
+    ("blsh_nearest.c", "d < distance[n - 1]", "d <= distance[n - 1]", "neighbour index"),
+    ("blsh_nearest.c", "n_ones & 1u", "n_ones & 256u", "neighbour index"),
+    ("blsh_votes.c", "weight_of[farther]", "weight_of[0]", "votes"),
+    ("blsh_votes.c", "(sums[g] * reciprocal) >> 16", "sums[g] * 16 / total", "votes"),
+    ("blsh_votes.c", "return a > b ? a : b", "return a > b ? b : a", "gain"),
 ]
 
 
@@ -135,7 +225,8 @@ OPERATORS = [
 def test_one_changed_operator_is_caught_at_its_stage(
     source: str, right: str, wrong: str, stage: str, tmp_path: Path
 ) -> None:
-    model = MODELS["general"]
+    condensed = source in ("blsh_levels.c", "blsh_project.c", "blsh_nearest.c", "blsh_votes.c")
+    model = MODELS["three layers" if condensed else "general"]
     folder = exported(model, tmp_path / "export")
     text = (folder / source).read_text()
     assert text.count(right) == 1

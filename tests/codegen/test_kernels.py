@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from blsh_codegen.condensed_layout import interleaved_rows_s8
 from blsh_codegen.engines import open_library
 from blsh_codegen.layout import bit_sliced, interleaved_rows, lay_out
 from blsh_codegen.reference import forward_fft, mulw, nearest_codes
@@ -134,6 +135,25 @@ void port_half_product(const int32_t *z, const int16_t *w, int32_t *out)
     out[1] = value.im;
 }
 int32_t port_dot(const int16_t *a, const int16_t *b, size_t n) { return blsh_dot_s16(a, b, n); }
+void port_dot4_s8(const int8_t *weights, const int16_t *x, size_t n, int32_t *sums)
+{
+    blsh_dot4_s8(weights, x, n, sums);
+}
+uint64_t port_add_power(uint64_t sum, int32_t re, int32_t im)
+{
+    return blsh_add_power(sum, re, im);
+}
+int32_t port_clip_feature(int32_t value) { return blsh_clip_feature(value); }
+uint32_t port_load_halves(const uint16_t *halves) { return blsh_load_halves(halves); }
+unsigned port_leading_zeros(uint32_t word) { return blsh_leading_zeros(word); }
+size_t port_take_complex(const int32_t *from, int32_t *out)
+{
+    const int32_t *next = from;
+    const blsh_complex_t value = blsh_take_complex(&next);
+    out[0] = value.re;
+    out[1] = value.im;
+    return (size_t)(next - from);
+}
 void port_dot4(const int16_t *weights, const int16_t *x, size_t n, int32_t *sums)
 {
     blsh_dot4_s16(weights, x, n, sums);
@@ -152,13 +172,19 @@ PORT_API = """
     void port_half_product(const int32_t *z, const int16_t *w, int32_t *out);
     int32_t port_dot(const int16_t *a, const int16_t *b, size_t n);
     void port_dot4(const int16_t *weights, const int16_t *x, size_t n, int32_t *sums);
+    void port_dot4_s8(const int8_t *weights, const int16_t *x, size_t n, int32_t *sums);
+    uint64_t port_add_power(uint64_t sum, int32_t re, int32_t im);
+    int32_t port_clip_feature(int32_t value);
+    uint32_t port_load_halves(const uint16_t *halves);
+    unsigned port_leading_zeros(uint32_t word);
+    size_t port_take_complex(const int32_t *from, int32_t *out);
     size_t port_take_two(const uint32_t *from, uint32_t *out);
     unsigned port_trailing_zeros(uint32_t word);
     uint32_t port_peek(const uint8_t *bytes);
 """
 
 
-@pytest.fixture(params=["generic", "cortex_m4"])
+@pytest.fixture(params=["generic", "cortex_m4", "riscv_zbb"])
 def port(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     """A port's operations, compiled for this machine."""
     (tmp_path / "blsh_config.h").write_text(
@@ -205,6 +231,34 @@ def test_port_dot_products(port: Any) -> None:
         assert list(sums) == expected
 
 
+def test_port_dot_products_of_bytes(port: Any) -> None:
+    ffi, library = port
+    rng = np.random.default_rng(2)
+    for n, low in ((4, -127), (8, -128), (2048, 127)):
+        rows = rng.integers(low, 128, (4, n)).astype(np.int8)
+        x = rng.integers(-4095, 4096, n).astype(np.int16)
+        x[: n // 2] = 4095
+        features, sums = ffi.new("int16_t[]", x.tolist()), ffi.new("int32_t[4]")
+        weights = ffi.new("int8_t[]", interleaved_rows_s8(rows).ravel().tolist())
+        library.port_dot4_s8(weights, features, n, sums)
+        assert list(sums) == (rows.astype(np.int64) @ x.astype(np.int64)).tolist()
+
+
+def test_port_powers_and_features(port: Any) -> None:
+    ffi, library = port
+    parts = (-(2**15), -(2**15) + 1, -1, 0, 1, 2**15 - 1)
+    for re in parts:
+        for im in parts:
+            for total in (0, 2**31, 2**43):
+                assert library.port_add_power(total, re, im) == total + re * re + im * im
+    for value in (*range(-4100, -4090), -(2**31), -1, 0, 1, *range(4090, 4100), 2**31 - 1):
+        assert library.port_clip_feature(value) == min(max(value, -4095), 4095)
+    out = ffi.new("int32_t[2]")
+    assert library.port_take_complex(ffi.new("int32_t[2]", [-7, 2**31 - 1]), out) == 2
+    assert list(out) == [-7, 2**31 - 1]
+    assert library.port_load_halves(ffi.new("uint16_t[2]", [0xFFFE, 0x8001])) == 0x8001FFFE
+
+
 def test_port_words_and_bits(port: Any) -> None:
     ffi, library = port
     out = ffi.new("uint32_t[2]")
@@ -214,6 +268,7 @@ def test_port_words_and_bits(port: Any) -> None:
         for above in (0, 0xA5A5A5A5, 0xFFFFFFFF):
             word = ((above << n) | (1 << n)) & 0xFFFFFFFF
             assert library.port_trailing_zeros(word) == n
+            assert library.port_leading_zeros(int(f"{word:032b}"[::-1], 2)) == n
     assert library.port_peek(ffi.new("uint8_t[4]", [0x80, 0x01, 0xFE, 0x55])) == 0x8001FE
 
 

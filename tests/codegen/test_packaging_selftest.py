@@ -14,7 +14,7 @@ from blsh_codegen.emulator import Emulator, emulation_unavailable_reason
 from blsh_codegen.engines import runtime_sources
 from blsh_codegen.layout import lay_out
 from blsh_codegen.qemu import build_board_image, qemu_unavailable_reason, run_board_image
-from blsh_codegen.render import DATA_HEADERS, data_headers
+from blsh_codegen.render import data_headers
 from blsh_codegen.table_check import tables_of
 from blsh_codegen.tables import quantise
 from blsh_codegen.targets import find_target
@@ -23,11 +23,12 @@ from blsh_trainer.errors import BlshError
 from blsh_trainer.model_file import Geometry, Model
 
 from tests.codegen.folders import exported
-from tests.models import general_model, random_model
+from tests.models import general_model, random_condensed_model, random_model
 
 MODELS = {
     "stft": general_model(),
     "mel": random_model(Geometry(8000, 128, 32, features="mel")),
+    "condensed": random_condensed_model(),
 }
 PASSED = "PASS: 12 frames, every stage bit-exact\n"
 
@@ -86,13 +87,16 @@ def board(model: Model, name: str, work: Path) -> Board:
     return Board(Emulator(image, target))
 
 
+def headers_of(model: Model) -> dict[str, str]:
+    """The data headers of a model."""
+    tables = quantise(model)
+    return data_headers(tables, lay_out(tables), find_target("generic"))
+
+
 def table_names(model: Model) -> list[str]:
     """Names of all tables that the self-test is told of."""
-    tables = quantise(model)
-    layout = lay_out(tables)
-    headers = data_headers(tables, layout, find_target("generic"))
-    aliases = {"blsh_mask_length_t": layout.mask_length_type}
-    return [table.name for text in headers.values() for table in tables_of(text, aliases)]
+    aliases = {"blsh_mask_length_t": lay_out(quantise(model)).mask_length_type}
+    return [t.name for text in headers_of(model).values() for t in tables_of(text, aliases)]
 
 
 @pytest.mark.parametrize("name", ["cortex-m0plus", "cortex-m4", "cortex-m33", "riscv32imc"])
@@ -124,19 +128,22 @@ def test_a_flipped_bit_in_any_table_fails_with_its_name(kind: str, tmp_path: Pat
     assert tested.run() == (0, PASSED)
 
 
-def test_every_table_of_every_header_is_checked(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["stft", "condensed"])
+def test_every_table_of_every_header_is_checked(kind: str, tmp_path: Path) -> None:
     """Names are found here in another way than by the generator."""
-    folder = exported(MODELS["stft"], tmp_path / "out")
+    folder = exported(MODELS[kind], tmp_path / "out")
     expected = [
         line.split("[")[0].split()[-1]
-        for header in DATA_HEADERS
+        for header in headers_of(MODELS[kind])
         for line in (folder / header).read_text().split("/* For the self-test")[0].splitlines()
         if line.startswith("static ")
     ]
-    assert table_names(MODELS["stft"]) == expected
-    assert {"blsh_window_q15", "blsh_twiddle_q15", "blsh_codes_2", "blsh_gain_0_q15"} <= set(
-        expected
-    )
+    assert table_names(MODELS[kind]) == expected
+    some = {
+        "stft": {"blsh_window_q15", "blsh_twiddle_q15", "blsh_codes_2", "blsh_gain_0_q15"},
+        "condensed": {"blsh_log2_q8", "blsh_hash_weights", "blsh_code_tables", "blsh_masks"},
+    }
+    assert some[kind] <= set(expected)
 
 
 def test_a_table_in_a_form_that_cannot_be_checked_stops_the_export() -> None:

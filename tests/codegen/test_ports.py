@@ -17,11 +17,12 @@ from blsh_codegen.toolchain import firmware_unavailable_reason, template_folder,
 from blsh_codegen.wasm import WasmEngine, wasm_unavailable_reason
 
 from tests.codegen.folders import compare_engine, compare_on_host, exported
-from tests.models import general_model
+from tests.models import general_model, random_condensed_model
 
 RUNTIME = template_folder() / "runtime"
 PORTS = sorted(path.stem.removeprefix("blsh_port_") for path in RUNTIME.glob("blsh_port_*.h"))
 MODEL = general_model()
+MODELS = {"bands": MODEL, "condensed": random_condensed_model()}
 
 
 def slow_but(fast: str, names: list[str]) -> list[Any]:
@@ -43,12 +44,13 @@ def test_every_intrinsic_has_a_portable_equivalent_of_the_same_name(port: str) -
         assert names.count(name) == 2, name
 
 
+@pytest.mark.parametrize("kind", MODELS)
 @pytest.mark.parametrize("port", PORTS)
-def test_portable_equivalents_equal_the_reference(port: str, tmp_path: Path) -> None:
+def test_portable_equivalents_equal_the_reference(port: str, kind: str, tmp_path: Path) -> None:
     target = next(name for name, one in TARGETS.items() if one.port == port)
-    folder = exported(MODEL, tmp_path / "export", target)
+    folder = exported(MODELS[kind], tmp_path / "export", target)
     assert (folder / f"blsh_port_{port}.h").is_file()
-    for comparison in compare_on_host(folder, MODEL, tmp_path / "work"):
+    for comparison in compare_on_host(folder, MODELS[kind], tmp_path / "work"):
         assert comparison.difference is None, str(comparison.difference)
 
 
@@ -73,13 +75,16 @@ def test_the_core_equals_the_reference_under_unicorn(
 
 @pytest.mark.parametrize("compiler", slow_but("gcc", ["zig", "gcc"]))
 @pytest.mark.parametrize("name", QEMU)
-def test_the_self_test_passes_under_qemu(name: str, compiler: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", MODELS)
+def test_the_self_test_passes_under_qemu(
+    kind: str, name: str, compiler: Any, tmp_path: Path
+) -> None:
     target = find_target(name)
     reason = qemu_unavailable_reason(target, compiler=compiler)
     reason = reason or firmware_unavailable_reason(target, compiler)
     if reason is not None:
         pytest.skip(reason)
-    folder = exported(MODEL, tmp_path / "export", name)
+    folder = exported(MODELS[kind], tmp_path / "export", name)
     selftest = folder / "selftest"
     programs = [selftest / "blsh_selftest.c", selftest / "blsh_selftest_main.c"]
     image = build_board_image(

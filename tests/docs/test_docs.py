@@ -25,10 +25,13 @@ from blsh_codegen.tables import quantise
 from blsh_codegen.targets import find_target
 from blsh_codegen.toolchain import WARNING_FLAGS, find_host_compiler
 from blsh_trainer.cli import train
+from blsh_trainer.condensed_training import CondensedOptions
 from blsh_trainer.model_file import Geometry, Model, load_model
+from blsh_trainer.presets import PRESETS
 
+from tests.codegen.cost_calibration import untrained
 from tests.docs.blocks import PAGES, ROOT, Block, blocks
-from tests.docs.sizing import END, START, cut
+from tests.docs.sizing import CHANGES, END, START, TABLES
 from tests.models import PAPER, BandSpec, random_model
 
 COMMANDS: dict[str, click.Command] = {
@@ -168,9 +171,54 @@ def test_ini_parses(block: Block) -> None:
     assert parser.sections()
 
 
-MODELS: dict[str, Callable[[], Model]] = {
+@pytest.fixture(scope="module")
+def formulas() -> dict[str, Any]:
+    """The functions of the sizing guide."""
+    found: dict[str, Any] = {}
+    for block in blocks("python"):
+        exec(block.text, found)
+    return found
+
+
+CONDENSED: dict[str, Callable[[], Model]] = {
     "bundled": lambda: load_model(default_model()),
-    "cut": lambda: cut(load_model(default_model()), n_bits=72, n_entries=1000, neighbours=7),
+    "tiny": lambda: untrained(PRESETS["tiny"].options),
+    "short frames": lambda: untrained(
+        CondensedOptions(frame=512, hop=128, words=3, compared=1, entries=40, mask_bits=3, bands=5)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CONDENSED)
+def test_formulas_of_the_sizing_guide_hold(name: str, formulas: dict[str, Any]) -> None:
+    model = CONDENSED[name]()
+    layout = lay_out(quantise(model))
+    condensed, tables = model.condensed, layout.condensed
+    assert condensed is not None
+    assert tables is not None
+    (columns,) = {group.row_length for group in tables.groups}
+    (counters,) = {one.n_counters for one in tables.code_tables}
+    first, cells = condensed.dictionaries[0], [one.n_cells for one in condensed.dictionaries]
+    words, frame, hop = condensed.n_words, model.geometry.frame, model.geometry.hop
+    bits, n_cells = condensed.mask_bits, condensed.n_cells
+    expected = {
+        "window": formulas["window_bytes"](frame),
+        "twiddle": formulas["twiddle_bytes"](frame),
+        "levels": formulas["levels_bytes"](n_cells),
+        "projection": formulas["projection_bytes"](words, columns),
+        "codes": formulas["codes_bytes"](
+            words, len(cells), first.n_words, first.n_entries, counters
+        ),
+        "masks": formulas["masks_bytes"](cells, first.n_entries, bits, condensed.layers)
+        + tables.vote_weights.nbytes,
+    }
+    assert {f"blsh_{table}.h": size for table, size in expected.items()} == layout.flash_bytes
+    scratch = max(1 + counters, formulas["up"](max(cells), 2 * (16 // bits)))
+    state = formulas["state_bytes"](frame, hop, n_cells, words, first.neighbours, scratch)
+    assert state == layout.state_bytes
+
+
+PAPERS: dict[str, Callable[[], Model]] = {
     "paper": lambda: random_model(
         PAPER, (BandSpec(513, n_bits=150, n_entries=300, neighbours=10),)
     ),
@@ -178,21 +226,19 @@ MODELS: dict[str, Callable[[], Model]] = {
 }
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_formulas_of_the_sizing_guide_hold(name: str) -> None:
-    formulas: dict[str, Any] = {}
-    for block in blocks("python"):
-        exec(block.text, formulas)
-    tables = quantise(MODELS[name]())
+@pytest.mark.parametrize("name", PAPERS)
+def test_formulas_for_the_papers_models_hold(name: str, formulas: dict[str, Any]) -> None:
+    tables = quantise(PAPERS[name]())
     layout = lay_out(tables)
     (band,) = layout.bands
     frame, hop, n_features = tables.geometry.frame, tables.geometry.hop, tables.n_features
     sizes = layout.flash_bytes
-    assert formulas["projection_bytes"](band.n_bits, n_features) == sizes["blsh_projection.h"]
-    assert formulas["codes_bytes"](band.n_bits, band.n_entries) == sizes["blsh_codes.h"]
+    projection = formulas["paper_projection_bytes"](band.n_bits, n_features)
+    assert projection == sizes["blsh_projection.h"]
+    assert formulas["paper_codes_bytes"](band.n_bits, band.n_entries) == sizes["blsh_codes.h"]
     assert formulas["window_bytes"](frame) == sizes["blsh_window.h"]
     assert formulas["twiddle_bytes"](frame) == sizes["blsh_twiddle.h"]
-    state = formulas["state_bytes"](
+    state = formulas["paper_state_bytes"](
         frame, hop, n_features, band.n_bits, band.neighbours, band.masks.n_bins
     )
     assert state == layout.state_bytes
@@ -201,15 +247,14 @@ def test_formulas_of_the_sizing_guide_hold(name: str) -> None:
     assert band.gain_q15.nbytes == 2 * (band.neighbours * width + 1)
 
 
-def test_the_sizing_table_is_of_the_bundled_model() -> None:
-    """Its first row states sizes that need no measuring; the rest: python -m tests.docs.sizing."""
+def test_the_sizing_table_is_of_the_bundled_model_and_the_presets() -> None:
+    """Sizes of its first row that need no measuring; the rest: python -m tests.docs.sizing."""
     page = (ROOT / "docs" / "sizing.md").read_text(encoding="utf-8")
-    first = page.split(START)[1].split(END)[0].splitlines()[2]
-    layout = lay_out(quantise(load_model(default_model())))
-    (band,) = layout.bands
-    sizes = [layout.flash_bytes[f"blsh_{name}.h"] for name in ("projection", "codes", "masks")]
-    expected = [band.n_bits, band.n_entries, band.neighbours, *sizes]
-    assert [cell.strip() for cell in first.split("|")[1:7]] == [f"{n:,}" for n in expected]
+    rows = page.split(START)[1].split(END)[0].splitlines()[2:]
+    assert [line.split("|")[1].strip() for line in rows] == ["bundled", *CHANGES]
+    sizes = lay_out(quantise(load_model(default_model()))).flash_bytes
+    stated = [cell.strip() for cell in rows[0].split("|")[2:5]]
+    assert stated == [f"{sizes[f'blsh_{table}.h']:,}" for table in TABLES]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

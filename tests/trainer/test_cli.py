@@ -135,7 +135,7 @@ def test_ctrl_c_while_mixing_saves_nothing(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("blsh_trainer.cli.collect_frames", interrupt)
+    monkeypatch.setattr("blsh_trainer.cli_blsh.collect_frames", interrupt)
     result = run(corpus, tmp_path / "m.npz")
     assert result.exit_code == 130
     assert "nothing saved" in result.stderr
@@ -163,7 +163,7 @@ def test_resume_takes_every_option_from_the_model(corpus: Path, tmp_path: Path) 
     first, again = tmp_path / "first.npz", tmp_path / "again.npz"
     one = trained(
         corpus, first, "--features", "mel", "--mels", "30", "--snr", "-5", "--snr", "5",
-        "--minutes", "0.1", "--distance", "cross-entropy", "--target", "raw", "--seed", "3",
+        "--minutes", "0.1", "--distance", "cross-entropy", "--aim", "raw", "--seed", "3",
     )  # fmt: skip
     bare = ["--speech", str(corpus / "speech/train"), "--noise", str(corpus / "noise/train")]
     result = CliRunner().invoke(train, [*bare, "-o", str(again), "--resume", str(first)])
@@ -177,9 +177,9 @@ def test_resume_takes_every_option_from_the_model(corpus: Path, tmp_path: Path) 
 
 def test_the_target_and_all_settings_of_boosting_are_recorded(corpus: Path, tmp_path: Path) -> None:
     scaled = trained(corpus, tmp_path / "scaled.npz", "--projections", "3")
-    raw = trained(corpus, tmp_path / "raw.npz", "--projections", "3", "--target", "raw")
+    raw = trained(corpus, tmp_path / "raw.npz", "--projections", "3", "--aim", "raw")
     lsh = trained(corpus, tmp_path / "lsh.npz", "--method", "lsh")
-    assert [m.training["options"]["target"] for m in (scaled, raw)] == ["scaled", "raw"]
+    assert [m.training["options"]["aim"] for m in (scaled, raw)] == ["scaled", "raw"]
     assert scaled.training["boosting"]["target_quantile"] == 0.95
     assert raw.training["boosting"] == {**scaled.training["boosting"], "target_quantile": None}
     assert "boosting" not in lsh.training
@@ -197,7 +197,7 @@ def test_the_target_and_all_settings_of_boosting_are_recorded(corpus: Path, tmp_
         ({"boosting": {"rank": 64}}, "another version of blsh-train.* rank 64 where .* 128"),
         ({"boosting": {"momentum": 0.9}}, "momentum 0.9 where this one has unset"),
         ({"boosting": None}, "another version of blsh-train"),
-        ({"options": {"target": None}}, "which --target .*; train a new model"),
+        ({"options": {"aim": None}}, "which --aim .*; train a new model"),
         ({"options": {"mels": "many"}}, "record of --mels is damaged"),
         ({"options": {"snr": 3}}, "record of --snr is damaged"),
         ({"options": {"distance": "far"}}, "--distance far: must be squared or cross-entropy"),
@@ -213,7 +213,7 @@ def test_resume_refuses_what_another_version_learned(
     for key, value in change.items():
         merged = {**training[key], **value} if isinstance(value, dict) else value
         if isinstance(merged, dict):
-            merged = {name: item for name, item in merged.items() if name != "target" or item}
+            merged = {name: item for name, item in merged.items() if name != "aim" or item}
         training[key] = merged
     save_model(dataclasses.replace(model, training=training), tmp_path / "changed.npz")
     result = run(corpus, tmp_path / "m.npz", "--resume", str(tmp_path / "changed.npz"))
@@ -235,7 +235,7 @@ def test_resume_may_change_dictionary_and_neighbours(corpus: Path, tmp_path: Pat
     [
         (("--seed", "1"), "trained with --seed 0, not 1"),
         (("--features", "mel"), "trained with --features stft, not mel"),
-        (("--target", "raw"), "trained with --target scaled, not raw"),
+        (("--aim", "raw"), "trained with --aim scaled, not raw"),
         (("--hop", "128"), "trained with --hop 64, not 128"),
         (("--snr", "5"), "trained with --snr 0, not 5"),
         (("--minutes", "1"), "trained with --minutes all, not 1"),
@@ -310,7 +310,9 @@ def test_impossible_options_are_one_line_and_leave_the_output_alone(
 def test_output_is_checked_before_training(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("blsh_trainer.cli.find_recordings", lambda *_: pytest.fail("began to work"))
+    monkeypatch.setattr(
+        "blsh_trainer.cli_blsh.find_recordings", lambda *_: pytest.fail("began to work")
+    )
     assert_refused(run(corpus, tmp_path / "none" / "m.npz"), "-o .*m.npz: cannot write there")
     assert_refused(run(corpus, tmp_path), "-o .*: is a folder")
     assert_refused(run(corpus, tmp_path / ("m" * 256)), "-o .*m: cannot write there .*too long")

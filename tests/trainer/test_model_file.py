@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from blsh_trainer.condensed_model import Condensed
 from blsh_trainer.errors import BlshError
 from blsh_trainer.model_file import (
     Band,
     Geometry,
     Model,
     _content_hash,
+    _to_arrays,
     check_geometry,
     check_model,
     load_model,
@@ -22,7 +26,13 @@ from blsh_trainer.model_file import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.models import SMALL, general_model, random_model
+from tests.models import (
+    CONDENSED_MODELS,
+    SMALL,
+    general_model,
+    random_condensed_model,
+    random_model,
+)
 
 MEL = Geometry(8000, 128, 32, features="mel")
 
@@ -38,6 +48,49 @@ def test_round_trip(model: Model, tmp_path: Path) -> None:
     for one, other in zip(model.bands, loaded.bands, strict=True):
         for field in dataclasses.fields(Band):
             assert np.array_equal(getattr(one, field.name), getattr(other, field.name))
+
+
+@pytest.mark.parametrize("name", CONDENSED_MODELS)
+def test_condensed_models_come_back(name: str, tmp_path: Path) -> None:
+    model, path = CONDENSED_MODELS[name], tmp_path / "model.npz"
+    assert save_model(model, path) == model.sha256
+    loaded = load_model(path)
+    assert loaded.sha256 == model.sha256
+    assert (loaded.geometry, loaded.bands) == (model.geometry, ())
+    one, other = model.condensed, loaded.condensed
+    assert one is not None
+    assert other is not None
+    for pair in ((one, other), *zip(one.hashes, other.hashes, strict=True)):
+        assert_equal_fields(*pair)
+    for dictionaries in zip(one.dictionaries, other.dictionaries, strict=True):
+        assert_equal_fields(*dictionaries)
+
+
+def assert_equal_fields(one: Any, other: Any) -> None:
+    for field in dataclasses.fields(one):
+        if field.name not in ("hashes", "dictionaries"):
+            assert np.array_equal(getattr(one, field.name), getattr(other, field.name)), field.name
+
+
+def test_models_of_bands_keep_their_schema_and_identity() -> None:
+    """As version 1 of the module named it: identities do not change with the module."""
+    for model, version in (
+        (general_model(), 1),
+        (random_model(Geometry(8000, 128, 32, window="sine")), 2),
+        (random_condensed_model(), 2),
+    ):
+        header = json.loads(_to_arrays(model)["header"].tobytes())
+        assert header["schema_version"] == version
+        assert ("window" in header) == ("condensed" in header) == (version == 2)
+    # What the module of schema 1 made of the same model.
+    assert general_model().sha256.startswith("741f52fbc5977e13")
+
+
+def test_a_window_is_part_of_the_model(tmp_path: Path) -> None:
+    hann, sine = (random_model(Geometry(8000, 128, 32, window=w)) for w in ("hann", "sine"))
+    assert hann.sha256 != sine.sha256
+    save_model(sine, tmp_path / "sine.npz")
+    assert load_model(tmp_path / "sine.npz").geometry.window == "sine"
 
 
 def test_same_model_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -102,8 +155,8 @@ def with_header(path: Path, **changes: object) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"schema_version": 99}, "model schema 99, this version reads 1; upgrade blsh"),
-        ({"schema_version": 0}, "model schema 0, this version reads 1; train it again"),
+        ({"schema_version": 99}, "model schema 99, this version reads 1 to 2; upgrade blsh"),
+        ({"schema_version": 0}, "model schema 0, this version reads 1 to 2; train it again"),
         ({"hop": 128}, "--hop 128: at most half of --frame 128"),
         ({"hop": 8}, "--hop 8: at least an eighth of --frame 128"),
         ({"frame": 100}, "--frame 100: must be a power of two"),
@@ -152,6 +205,65 @@ def test_inconsistent_bands_are_refused(change: dict[str, object], message: str)
     band = dataclasses.replace(model.bands[0], **change)  # type: ignore[arg-type]
     with pytest.raises(BlshError, match=message):
         check_model(dataclasses.replace(model, bands=(band,)))
+
+
+def with_first(group: str, **changes: object) -> Callable[[Condensed], Condensed]:
+    """Changes the first hash group or dictionary."""
+
+    def change(condensed: Condensed) -> Condensed:
+        first, *rest = getattr(condensed, group)
+        changed = (dataclasses.replace(first, **changes), *rest)
+        return dataclasses.replace(condensed, **{group: changed})
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"grid": np.array([0, 3, 3, 65], np.uint16)}, "increase strictly"),
+        ({"grid": np.array([0, 64], np.uint16)}, "edges from 0 to 65"),
+        ({"trackers": ((13, 0), (6, 2))}, "tracker shifts"),
+        ({"mask_bits": 5}, "mask_bits 5"),
+        ({"mask_bits": 2}, "exceeds 2 bits"),
+        ({"vote_scale": 0.0}, "vote_scale"),
+        ({"vote_offset": np.inf}, "vote_offset"),
+        ({"gain_floor": 1.0}, "gain_floor 1.0"),
+        ({"gain_release": -0.1}, "gain_release -0.1"),
+        ({"dictionaries": ()}, "a hash group and a dictionary at least"),
+        (with_first("hashes", feature_range=(0, 91)), "out-of-range features"),
+        (with_first("hashes", projection=np.zeros((32, 90), np.float32)), "all zero"),
+        (with_first("hashes", projection=np.ones((31, 90), np.float32)), "bias has shape"),
+        (with_first("hashes", bias=np.full(32, np.nan, np.float32)), "bias holds NaN"),
+        (with_first("dictionaries", cells=(0, 2)), "masks has shape"),
+        (with_first("dictionaries", words=(0, 4)), "out-of-range words"),
+        (with_first("dictionaries", neighbours=65), "K = 65 neighbours is impossible"),
+        (with_first("dictionaries", weights=np.ones(96, np.float32)), "weights has shape"),
+        (with_first("dictionaries", weights=np.zeros(97, np.float32)), "from 1 to no less"),
+        (with_first("dictionaries", weights=np.linspace(1, 2, 97, dtype=np.float32)), "increase"),
+        (lambda c: dataclasses.replace(c, dictionaries=c.dictionaries[1:]), "cover a cell"),
+    ],
+)
+def test_inconsistent_condensed_models_are_refused(change: Any, message: str) -> None:
+    model = random_condensed_model()
+    assert model.condensed is not None
+    make = change if callable(change) else lambda c: dataclasses.replace(c, **change)
+    with pytest.raises(BlshError, match=message):
+        check_model(dataclasses.replace(model, condensed=make(model.condensed)))
+
+
+def test_kinds_of_models_are_not_mixed() -> None:
+    condensed, bands = random_condensed_model(), general_model()
+    with pytest.raises(BlshError, match="has no bands"):
+        check_model(dataclasses.replace(condensed, bands=bands.bands))
+    for model in (
+        dataclasses.replace(condensed, condensed=None),
+        dataclasses.replace(bands, condensed=condensed.condensed),
+    ):
+        with pytest.raises(BlshError, match="levels as features"):
+            check_model(model)
+    with pytest.raises(BlshError, match="--window kaiser"):
+        check_geometry(dataclasses.replace(SMALL, window="kaiser"))  # type: ignore[arg-type]
 
 
 def test_possible_geometries_pass() -> None:

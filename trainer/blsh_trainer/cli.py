@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from blsh_trainer.boosting import BoostedHashing, Round
-from blsh_trainer.corpus import Recordings, TrainingFrames, find_recordings
-from blsh_trainer.dictionary import DictionarySize, check_neighbours
-from blsh_trainer.errors import INTERRUPTED, BlshError
+from blsh_trainer.cli_blsh import train_blsh
+from blsh_trainer.cli_condensed import Request, fit_budget, train_preset
+from blsh_trainer.cost_model import TARGETS
+from blsh_trainer.errors import BlshError
 from blsh_trainer.files import destination
-from blsh_trainer.model_file import Model, load_model, save_model
-from blsh_trainer.progress import progress_bar
-from blsh_trainer.training import (
-    TrainingOptions,
-    build_model,
-    check_resumable,
-    collect_frames,
-    learn,
-    new_estimator,
-    recorded_options,
-)
+from blsh_trainer.presets import PRESETS, Budget, parse_bytes
+from blsh_trainer.training import TrainingOptions
 
 _DEFAULT = TrainingOptions()
+# What --preset and --fit share with the paper's models; of the rest they decide themselves.
+_SHARED_OPTIONS = ("rate", "minutes", "seed")
 
 
 @click.command(context_settings={"show_default": True, "help_option_names": ["-h", "--help"]})
@@ -44,6 +36,25 @@ _DEFAULT = TrainingOptions()
     "-o", "--output", required=True, type=click.Path(path_type=Path), metavar="MODEL",
     help="Model file to write (.npz).",
 )  # fmt: skip
+@click.option(
+    "--preset", type=click.Choice(list(PRESETS)),
+    help="Train a condensed model of a set budget instead of the paper's: tiny (64 KB flash, 8.5 M "
+    "instructions a second on a Cortex-M4), base (256 KB, 17 M) or max (1 MB, 60 M).",
+)  # fmt: skip
+@click.option(
+    "--fit", is_flag=True,
+    help="Search for the best condensed model within --flash, --ram and --mips.",
+)  # fmt: skip
+@click.option(
+    "--flash", metavar="BYTES", help="Budget of code and tables, such as 256K, for --fit."
+)
+@click.option("--ram", metavar="BYTES", help="Budget of state and stack, such as 32K, for --fit.")
+@click.option("--mips", type=float, help="Budget in million instructions a second, for --fit.")
+@click.option(
+    "--target", type=click.Choice(list(TARGETS)), default=TARGETS[0],
+    help="Core that the costs of --fit and --preset are estimated for.",
+)  # fmt: skip
+@click.option("--steps", type=int, help="Gradient steps, for --preset and --fit; 8000 or so.")
 @click.option("--projections", default=_DEFAULT.projections, help="L, bits of a hash code.")
 @click.option(
     "--dictionary", default=_DEFAULT.dictionary, metavar="SIZE",
@@ -59,7 +70,7 @@ _DEFAULT = TrainingOptions()
     help="Distance between the similarity of frames and that of their bits.",
 )  # fmt: skip
 @click.option(
-    "--target", type=click.Choice(["scaled", "raw"]), default=_DEFAULT.target,
+    "--aim", type=click.Choice(["scaled", "raw"]), default=_DEFAULT.aim,
     help="Similarity that boosting aims at: that of the frames as in the paper (raw), or the same "
     "with the likely neighbours spread over the upper half; see docs/training.md.",
 )  # fmt: skip
@@ -93,44 +104,88 @@ def train(
     output: Path,
     resume: Path | None,
     as_json: bool,
+    preset: str | None,
+    fit: bool,
+    flash: str | None,
+    ram: str | None,
+    mips: float | None,
+    target: str,
+    steps: int | None,
     **choices: Any,
 ) -> None:
     """Train a denoising model from clean speech and noise.
 
-    Boosting follows Algorithm 2 of Kim, Yang and Kim (ICASSP 2020), with another --target by
+    Boosting follows Algorithm 2 of Kim, Yang and Kim (ICASSP 2020), with another --aim by
     default.
 
     Ctrl-C while projections are learned saves those learned so far as a model; --resume goes on.
+
+    With --preset or --fit a condensed model is trained instead, which is better and cheaper (see
+    docs/training.md). Ctrl-C then leaves OUTPUT.checkpoint to --resume from.
     """
-    resumed = None if resume is None else load_model(resume)
-    if resumed is not None:
-        for name, value in recorded_options(resumed, str(resume)).items():
-            if context.get_parameter_source(name) is ParameterSource.DEFAULT:
-                choices[name] = value
-    options = TrainingOptions(**{**choices, "snr": tuple(choices["snr"])})
-    options.check()
+    condensed = _condensed_request(context, choices, preset, fit, flash, ram, mips, target, steps)
     check_writable(output)
-    recordings = find_recordings(speech, noise)
-    if resumed is not None:
-        check_resumable(resumed, options, recordings.fingerprint, str(resume))
-    estimator = new_estimator(options, resumed)
-    try:
-        frames = _collect(recordings, options)
-        check_dictionary(options, frames)
-        interrupted = _learn(estimator, frames, options)
-    except KeyboardInterrupt:
-        click.echo("Interrupted before the first projection was learned; nothing saved.", err=True)
-        context.exit(INTERRUPTED)
-    model = build_model(estimator, frames, options, recordings.fingerprint)
-    sha256 = save_model(model, output)
-    _report(model, output, sha256, interrupted, as_json)
-    if interrupted:
-        click.echo(
-            f"Interrupted: {output} has {model.bands[0].n_bits} of {options.projections} "
-            f"projections. To go on, repeat the command with --resume {output}",
-            err=True,
+    if condensed is not None:
+        request = replace(
+            condensed, speech=speech, noise=noise, output=output, resume=resume, as_json=as_json
         )
-        context.exit(INTERRUPTED)
+        context.exit(fit_budget(request) if fit else train_preset(request))
+    given = {
+        name
+        for name in choices
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT
+    }
+    context.exit(train_blsh(speech, noise, output, resume, as_json, choices, given))
+
+
+def _condensed_request(
+    context: click.Context,
+    choices: dict[str, Any],
+    preset: str | None,
+    fit: bool,
+    flash: str | None,
+    ram: str | None,
+    mips: float | None,
+    target: str,
+    steps: int | None,
+) -> Request | None:
+    """What the options ask of a condensed model, ``None`` where they ask for one of the paper's."""
+    budget = {"flash": flash, "ram": ram, "mips": mips}
+    if preset is None and not fit:
+        for name, value in {**budget, "steps": steps}.items():
+            if value is not None:
+                raise BlshError(
+                    f"--{name}: belongs to --fit; add it"
+                    + (" or --preset" if name == "steps" else "")
+                )
+        return None
+    if preset is not None and fit:
+        raise BlshError("--preset, --fit: choose one; --fit takes --flash, --ram and --mips")
+    for name in choices:
+        given = context.get_parameter_source(name) is not ParameterSource.DEFAULT
+        if given and name not in _SHARED_OPTIONS:
+            raise BlshError(
+                f"--{name}: is for the paper's models; --preset and --fit choose it themselves"
+            )
+    shared = {
+        name: choices[name]
+        for name in _SHARED_OPTIONS
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT
+    }
+    if steps is not None:
+        shared["steps"] = steps
+    request = Request((), (), Path(), target, shared, preset=preset)
+    if not fit:
+        for name, value in budget.items():
+            if value is not None:
+                raise BlshError(f"--{name}: belongs to --fit; --preset {preset} has a budget")
+        return request
+    if flash is None or ram is None or mips is None:
+        raise BlshError("--fit: needs --flash, --ram and --mips, such as 256K, 32K and 17")
+    if not mips > 0:
+        raise BlshError(f"--mips {mips:g}: must be above 0")
+    limits = Budget(parse_bytes("flash", flash), parse_bytes("ram", ram), mips)
+    return replace(request, budget=limits)
 
 
 def check_writable(output: Path) -> None:
@@ -147,60 +202,3 @@ def check_writable(output: Path) -> None:
             f"-o {output}: cannot write there ({error.strerror}); "
             "choose another path or make the folder"
         ) from error
-
-
-def check_dictionary(options: TrainingOptions, frames: TrainingFrames) -> None:
-    """Raise `BlshError` where the dictionary is impossible for the frames there are."""
-    n_entries = DictionarySize.parse(options.dictionary).entries(frames.features.shape[0])
-    check_neighbours(options.neighbours, n_entries)
-
-
-def _collect(recordings: Recordings, options: TrainingOptions) -> TrainingFrames:
-    total = None if options.minutes is None else options.minutes * 60
-    with progress_bar("Mixing", total, counted=False) as report:
-        return collect_frames(
-            recordings, options, lambda seconds: report(seconds, f"{seconds / 60:.1f} min")
-        )
-
-
-def _learn(estimator: BoostedHashing, frames: TrainingFrames, options: TrainingOptions) -> bool:
-    """Learn until done or until Ctrl-C; true for the latter, which needs a projection to save."""
-    with progress_bar("Boosting", options.projections) as report:
-
-        def show(done: Round) -> None:
-            report(
-                done.index + 1,
-                f"loss {done.loss:.4f}  epsilon {done.error:.3f}  beta {done.coefficient:.3f}",
-            )
-
-        try:
-            learn(estimator, frames, options, show)
-        except KeyboardInterrupt:
-            if estimator.bias_.size == 0:
-                raise
-            return True
-    return False
-
-
-def _report(model: Model, output: Path, sha256: str, interrupted: bool, as_json: bool) -> None:
-    band, training = model.bands[0], model.training
-    fields = {
-        "model": str(output),
-        "sha256": sha256,
-        "method": training["options"]["method"],
-        "projections": band.n_bits,
-        "dictionary": band.n_entries,
-        "neighbours": band.neighbours,
-        "frames": training["frames"],
-        "minutes": round(training["seconds"] / 60, 2),
-        "epsilon": training["epsilon"],
-        "geometry": dataclasses.asdict(model.geometry),
-        "interrupted": interrupted,
-    }
-    if as_json:
-        click.echo(json.dumps(fields, indent=2))
-        return
-    click.echo(
-        f"{output}: {band.n_bits} projections, {band.n_entries} dictionary entries, "
-        f"K = {band.neighbours}, from {training['seconds'] / 60:.1f} min of mixtures"
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from blsh_trainer.condensed_denoiser import condensed_mask
 from blsh_trainer.features import frame_features
 from blsh_trainer.hashing import hash_bits, nearest, unpack_codes
 from blsh_trainer.model_file import Band, Model
@@ -51,7 +52,10 @@ def denoise(model: Model, samples: npt.NDArray[np.floating]) -> FloatArray:
     """
     if samples.size == 0:
         return np.zeros(0, np.float32)
-    frame, hop = model.geometry.frame, model.geometry.hop
-    spectra = stft(samples, frame, hop)
-    spectra *= denoising_mask(model, np.abs(spectra))
-    return istft(spectra, samples.size, frame, hop)
+    geometry = model.geometry
+    spectra = stft(samples, geometry.frame, geometry.hop, geometry.window)
+    if model.condensed is not None:
+        spectra *= condensed_mask(model.condensed, geometry, spectra)
+    else:
+        spectra *= denoising_mask(model, np.abs(spectra))
+    return istft(spectra, samples.size, geometry.frame, geometry.hop, geometry.window)

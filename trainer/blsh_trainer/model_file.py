@@ -1,12 +1,14 @@
 """The model file: all that the code generator knows of training.
 
-A model is a list of bands. Each band hashes a range of the frame's features with its own
-projections, searches its own dictionary and supplies the mask of its own range of STFT bins; the
-paper's system is the case of one band over all bins with 1-bit masks.
+A model of the paper's kind is a list of bands. Each band hashes a range of the frame's features
+with its own projections, searches its own dictionary and supplies the mask of its own range of
+STFT bins; the paper's system is the case of one band over all bins with 1-bit masks. A condensed
+model has, in place of bands, the tables of `blsh_trainer.condensed_model`.
 
 On disk a model is an ``.npz`` archive without pickles: a JSON header, a SHA-256 over everything
 else, and plain arrays. The SHA-256 is that of the content, not of the zip container, so it is the
-model's identity whatever the compression.
+model's identity whatever the compression. A model is written in the oldest schema that can hold
+it, so that its identity does not change with the version of this module.
 """
 
 from __future__ import annotations
@@ -18,20 +20,28 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from blsh_trainer.condensed_model import (
+    Condensed,
+    CondensedDictionary,
+    HashGroup,
+    check_condensed,
+)
 from blsh_trainer.errors import BlshError
 from blsh_trainer.files import write_atomically
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+_BANDS_SCHEMA_VERSION = 1
 MAX_MASK_BITS = 4
 MAX_PROJECTIONS = 4096
 MIN_FRAME, MAX_FRAME = 64, 4096
 
-FeatureKind = Literal["stft", "mel"]
+FeatureKind = Literal["stft", "mel", "levels"]
+WindowKind = Literal["hann", "sine"]
 FloatArray = npt.NDArray[np.float32]
 
 
@@ -51,13 +61,15 @@ class Geometry:
             overlap the rounding of 16-bit windows adds up) to ``frame / 2`` (a Hann window has no
             inverse beyond that).
         features: ``"stft"`` for magnitudes, ``"mel"`` for weighted means of magnitudes. Either is
-            divided by its L2 norm before hashing.
+            divided by its L2 norm before hashing. ``"levels"`` for those of a condensed model.
+        window: ``"hann"``, or ``"sine"``, its square root: ``sin(pi n / frame)``. Both periodic.
     """
 
     rate: int = 16000
     frame: int = 1024
     hop: int = 256
     features: FeatureKind = "stft"
+    window: WindowKind = "hann"
 
     @property
     def n_bins(self) -> int:
@@ -109,20 +121,25 @@ class Model:
 
     Attributes:
         geometry: Framing and feature kind.
-        bands: At least one band; their ``bins`` tile ``[0, n_bins)`` in order.
+        bands: At least one band, whose ``bins`` tile ``[0, n_bins)`` in order; none in a condensed
+            model.
         filterbank: ``(M, n_bins)`` float32, non-negative, each row's sum at most 1, for mel
-            features; ``None`` for STFT features.
+            features; ``None`` for others.
         training: Free-form, JSON-serialisable record of data, options, seed and licence.
+        condensed: The tables of a condensed model, which has ``"levels"`` as features.
     """
 
     geometry: Geometry
     bands: tuple[Band, ...]
     filterbank: FloatArray | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
+    condensed: Condensed | None = None
 
     @property
     def n_features(self) -> int:
         """Length of a frame's feature vector."""
+        if self.condensed is not None:
+            return self.condensed.n_features
         return self.geometry.n_bins if self.filterbank is None else int(self.filterbank.shape[0])
 
     @property
@@ -150,15 +167,24 @@ def check_geometry(geometry: Geometry) -> None:
         )
     if not 4000 <= geometry.rate <= 192000:
         raise BlshError(f"--rate {geometry.rate}: must be 4000 to 192000 Hz")
-    if geometry.features not in ("stft", "mel"):
-        raise BlshError(f"--features {geometry.features}: must be stft or mel")
+    if geometry.features not in get_args(FeatureKind):
+        raise BlshError(f"--features {geometry.features}: must be stft, mel or levels")
+    if geometry.window not in get_args(WindowKind):
+        raise BlshError(f"--window {geometry.window}: must be hann or sine")
 
 
 def check_model(model: Model) -> None:
-    """Raise `BlshError` where a model breaks a promise of `Model` or `Band`."""
+    """Raise `BlshError` where a model breaks a promise of `Model` or of what it consists of."""
     check_geometry(model.geometry)
-    if (model.filterbank is None) != (model.geometry.features == "stft"):
-        raise BlshError("model: mel features need a filterbank, STFT features have none")
+    if (model.filterbank is not None) != (model.geometry.features == "mel"):
+        raise BlshError("model: mel features need a filterbank, others have none")
+    if (model.condensed is not None) != (model.geometry.features == "levels"):
+        raise BlshError("model: a condensed model has levels as features, others have none")
+    if model.condensed is not None:
+        if model.bands:
+            raise BlshError("model: a condensed model has no bands")
+        check_condensed(model.condensed, model.geometry.n_bins)
+        return
     if model.filterbank is not None:
         bank = model.filterbank
         if bank.ndim != 2 or bank.shape[0] < 1 or bank.shape[1] != model.geometry.n_bins:
@@ -240,8 +266,8 @@ def _unpacked_levels(
 
 def _to_arrays(model: Model) -> dict[str, npt.NDArray[Any]]:
     geometry = model.geometry
-    header = {
-        "schema_version": SCHEMA_VERSION,
+    header: dict[str, Any] = {
+        "schema_version": _BANDS_SCHEMA_VERSION,
         "rate": geometry.rate,
         "frame": geometry.frame,
         "hop": geometry.hop,
@@ -257,6 +283,12 @@ def _to_arrays(model: Model) -> dict[str, npt.NDArray[Any]]:
         ],
         "training": dict(model.training),
     }
+    if model.condensed is not None or geometry.window != "hann":
+        header["schema_version"] = SCHEMA_VERSION
+        header["window"] = geometry.window
+        header["condensed"] = None
+    if model.condensed is not None:
+        header["condensed"] = _condensed_header(model.condensed)
     text = json.dumps(header, sort_keys=True, allow_nan=False).encode()
     arrays: dict[str, npt.NDArray[Any]] = {"header": np.frombuffer(text, np.uint8)}
     for index, band in enumerate(model.bands):
@@ -265,6 +297,39 @@ def _to_arrays(model: Model) -> dict[str, npt.NDArray[Any]]:
         arrays[f"band{index}_masks"] = _packed_levels(band.masks, band.mask_bits)
     if model.filterbank is not None:
         arrays["filterbank"] = np.ascontiguousarray(model.filterbank, np.float32)
+    if model.condensed is not None:
+        arrays |= _condensed_arrays(model.condensed)
+    return arrays
+
+
+_CONDENSED_NUMBERS = ("mask_bits", "vote_scale", "vote_offset", "gain_floor", "gain_release")
+
+
+def _condensed_header(condensed: Condensed) -> dict[str, Any]:
+    return {
+        "trackers": [list(shifts) for shifts in condensed.trackers],
+        "hashes": [{"feature_range": list(group.feature_range)} for group in condensed.hashes],
+        "dictionaries": [
+            {
+                "cells": list(dictionary.cells),
+                "words": list(dictionary.words),
+                "neighbours": dictionary.neighbours,
+            }
+            for dictionary in condensed.dictionaries
+        ],
+        **{name: getattr(condensed, name) for name in _CONDENSED_NUMBERS},
+    }
+
+
+def _condensed_arrays(condensed: Condensed) -> dict[str, npt.NDArray[Any]]:
+    arrays: dict[str, npt.NDArray[Any]] = {"grid": np.ascontiguousarray(condensed.grid, np.uint16)}
+    for index, group in enumerate(condensed.hashes):
+        for name in ("projection", "bias"):
+            arrays[f"hash{index}_{name}"] = np.ascontiguousarray(getattr(group, name), np.float32)
+    for index, one in enumerate(condensed.dictionaries):
+        arrays[f"dictionary{index}_codes"] = np.ascontiguousarray(one.codes, np.uint32)
+        arrays[f"dictionary{index}_weights"] = np.ascontiguousarray(one.weights, np.float32)
+        arrays[f"dictionary{index}_masks"] = _packed_levels(one.masks, condensed.mask_bits)
     return arrays
 
 
@@ -351,20 +416,23 @@ def _read_header(arrays: Mapping[str, npt.NDArray[Any]], path: Path) -> dict[str
         version = int(header["schema_version"])
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise BlshError(f"{path}: not a BLSH model; write one with blsh-train") from error
-    if version != SCHEMA_VERSION:
+    if not _BANDS_SCHEMA_VERSION <= version <= SCHEMA_VERSION:
         advice = "upgrade blsh" if version > SCHEMA_VERSION else "train it again"
         raise BlshError(
-            f"{path}: model schema {version}, this version reads {SCHEMA_VERSION}; {advice}"
+            f"{path}: model schema {version}, this version reads {_BANDS_SCHEMA_VERSION} to "
+            f"{SCHEMA_VERSION}; {advice}"
         )
     return dict(header)
 
 
 def _from_arrays(header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Model:
+    has_kinds = int(header["schema_version"]) > _BANDS_SCHEMA_VERSION
     geometry = Geometry(
         rate=int(header["rate"]),
         frame=int(header["frame"]),
         hop=int(header["hop"]),
         features=header["features"],
+        window=header["window"] if has_kinds else "hann",
     )
     bands = []
     for index, entry in enumerate(header["bands"]):
@@ -388,9 +456,56 @@ def _from_arrays(header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any
                 **tables,
             )
         )
+    condensed = header["condensed"] if has_kinds else None
     return Model(
         geometry=geometry,
         bands=tuple(bands),
         filterbank=arrays.get("filterbank"),
         training=header["training"],
+        condensed=None if condensed is None else _condensed_from_arrays(condensed, arrays),
     )
+
+
+def _condensed_from_arrays(
+    header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
+) -> Condensed:
+    mask_bits = int(header["mask_bits"])
+    hashes = []
+    for index, entry in enumerate(header["hashes"]):
+        projection = np.asarray(arrays[f"hash{index}_projection"], np.float32)
+        if projection.ndim != 2:
+            raise ValueError(f"hash group {index} has tables of the wrong rank")
+        bias = np.asarray(arrays[f"hash{index}_bias"], np.float32)
+        hashes.append(HashGroup(_range(entry["feature_range"]), projection, bias))
+    dictionaries = []
+    for index, entry in enumerate(header["dictionaries"]):
+        low, high = _range(entry["cells"])
+        codes = np.asarray(arrays[f"dictionary{index}_codes"], np.uint32)
+        packed = np.asarray(arrays[f"dictionary{index}_masks"], np.uint8)
+        if not codes.ndim == packed.ndim == 2:
+            raise ValueError(f"dictionary {index} has tables of the wrong rank")
+        if packed.shape[1] != (max(high - low, 0) * mask_bits + 7) // 8:
+            raise ValueError(f"dictionary {index} has masks of the wrong size")
+        dictionaries.append(
+            CondensedDictionary(
+                cells=(low, high),
+                words=_range(entry["words"]),
+                neighbours=int(entry["neighbours"]),
+                codes=codes,
+                masks=_unpacked_levels(packed, high - low, mask_bits),
+                weights=np.asarray(arrays[f"dictionary{index}_weights"], np.float32),
+            )
+        )
+    return Condensed(
+        grid=np.asarray(arrays["grid"], np.uint16),
+        trackers=tuple(_range(shifts) for shifts in header["trackers"]),
+        hashes=tuple(hashes),
+        dictionaries=tuple(dictionaries),
+        mask_bits=mask_bits,
+        **{name: float(header[name]) for name in _CONDENSED_NUMBERS if name != "mask_bits"},
+    )
+
+
+def _range(pair: Any) -> tuple[int, int]:
+    low, high = pair
+    return int(low), int(high)

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
+from blsh_trainer.model_file import WindowKind
+
 FloatArray = npt.NDArray[np.float32]
 ComplexArray = npt.NDArray[np.complex64]
 
@@ -20,9 +22,22 @@ def hann_window(frame: int) -> FloatArray:
     return np.asarray(window, np.float32)
 
 
-def synthesis_window(frame: int, hop: int) -> FloatArray:
+def sine_window(frame: int) -> FloatArray:
+    """Square root of `hann_window`: ``sin(pi n / frame)``."""
+    return np.asarray(np.sin(np.pi * np.arange(frame) / frame), np.float32)
+
+
+_WINDOWS = {"hann": hann_window, "sine": sine_window}
+
+
+def analysis_window(frame: int, kind: WindowKind = "hann") -> FloatArray:
+    """Analysis window of a geometry's kind."""
+    return _WINDOWS[kind](frame)
+
+
+def synthesis_window(frame: int, hop: int, kind: WindowKind = "hann") -> FloatArray:
     """Least-squares synthesis window ``w / sum_m w[n - m hop]^2`` (Griffin and Lim 1984)."""
-    window = hann_window(frame).astype(np.float64)
+    window = analysis_window(frame, kind).astype(np.float64)
     power = (window**2).reshape(-1, hop).sum(axis=0)
     return np.asarray(window / np.tile(power, frame // hop), np.float32)
 
@@ -32,13 +47,16 @@ def frame_count(n_samples: int, frame: int, hop: int) -> int:
     return -(-(n_samples + frame - hop) // hop)
 
 
-def stft(samples: npt.NDArray[np.floating], frame: int, hop: int) -> ComplexArray:
-    """Spectra of Hann-windowed frames.
+def stft(
+    samples: npt.NDArray[np.floating], frame: int, hop: int, window: WindowKind = "hann"
+) -> ComplexArray:
+    """Spectra of windowed frames.
 
     Args:
         samples: ``(n,)`` mono signal.
         frame: Frame length in samples.
         hop: Hop in samples, a divisor of ``frame``.
+        window: Kind of the analysis window.
 
     Returns:
         ``(frame_count(n), frame // 2 + 1)`` complex64.
@@ -47,13 +65,16 @@ def stft(samples: npt.NDArray[np.floating], frame: int, hop: int) -> ComplexArra
     padded = np.zeros((n_frames - 1) * hop + frame, np.float32)
     padded[frame - hop : frame - hop + samples.size] = samples
     frames = np.lib.stride_tricks.sliding_window_view(padded, frame)[::hop]
-    spectra: ComplexArray = fft.rfft(frames * hann_window(frame), axis=1)
+    spectra: ComplexArray = fft.rfft(frames * analysis_window(frame, window), axis=1)
     return spectra
 
 
-def istft(spectra: ComplexArray, n_samples: int, frame: int, hop: int) -> FloatArray:
+def istft(
+    spectra: ComplexArray, n_samples: int, frame: int, hop: int, window: WindowKind = "hann"
+) -> FloatArray:
     """Inverse of `stft`: ``(n_samples,)`` float32, aligned with the analysed signal."""
-    frames = fft.irfft(spectra, frame, axis=1).astype(np.float32) * synthesis_window(frame, hop)
+    synthesis = synthesis_window(frame, hop, window)
+    frames = fft.irfft(spectra, frame, axis=1).astype(np.float32) * synthesis
     n_frames, blocks = frames.shape[0], frame // hop
     total = np.zeros((n_frames + blocks - 1, hop), np.float32)
     for block in range(blocks):

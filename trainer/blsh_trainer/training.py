@@ -28,7 +28,7 @@ MAX_PROJECTIONS = 1024
 LEARNING_OPTIONS = (
     "method",
     "distance",
-    "target",
+    "aim",
     "rate",
     "frame",
     "hop",
@@ -52,7 +52,7 @@ class TrainingOptions:
         neighbours: K.
         method: ``"blsh"`` or ``"lsh"``.
         distance: Element-wise distance that boosting reduces.
-        target: What the bits' similarity is compared with: ``"raw"`` for the similarity of frames,
+        aim: What the bits' similarity is compared with: ``"raw"`` for the similarity of frames,
             ``"scaled"`` for its map onto 1/2 at the 95th percentile.
         features: ``"stft"`` or ``"mel"``.
         mels: Number of mel filters; ignored for STFT features.
@@ -69,7 +69,7 @@ class TrainingOptions:
     neighbours: int = 10
     method: Method = "blsh"
     distance: DistanceKind = "squared"
-    target: Target = "scaled"
+    aim: Target = "scaled"
     features: FeatureKind = "stft"
     mels: int = 80
     frame: int = 1024
@@ -86,7 +86,7 @@ class TrainingOptions:
 
     def check(self) -> None:
         """Raise `BlshError` naming the option where a value is impossible on its own."""
-        for option, kinds in (("method", Method), ("distance", DistanceKind), ("target", Target)):
+        for option, kinds in (("method", Method), ("distance", DistanceKind), ("aim", Target)):
             value, allowed = getattr(self, option), get_args(kinds)
             if value not in allowed:
                 raise BlshError(f"--{option} {value}: must be {' or '.join(allowed)}")
@@ -129,7 +129,7 @@ def new_estimator(options: TrainingOptions, resumed: Model | None = None) -> Boo
     estimator = BoostedHashing(
         n_projections=options.projections,
         distance=options.distance,
-        target_quantile=TARGET_QUANTILES[options.target],
+        target_quantile=TARGET_QUANTILES[options.aim],
         warm_start=True,
         random_state=options.seed,
     )

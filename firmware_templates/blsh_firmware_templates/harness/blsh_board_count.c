@@ -93,16 +93,39 @@ static uint32_t calibrate(void)
 #ifdef BLSH_COUNT_STAGES
 
 /* X(returned type, statement that takes the result, function, parameters, arguments) */
-#define FUNCTIONS(X)                                                                              \
-    X(void, , blsh_window_frame, (blsh_state_t *s, const int16_t *in), (s, in))                    \
-    X(void, , blsh_fft_forward, (int32_t *frame), (frame))                                         \
+#if BLSH_CONDENSED
+#define GAIN_FUNCTIONS(X)                                                                         \
+    X(int16_t, r =, blsh_levels, (const int32_t *spectrum, int16_t *level), (spectrum, level))     \
+    X(void, , blsh_cell_features, (blsh_state_t *s, const int16_t *level, int16_t mean),           \
+      (s, level, mean))                                                                            \
+    X(void, , blsh_project, (const int16_t *x, uint32_t *code), (x, code))                         \
+    X(void, , blsh_spread_code, (const uint32_t *code, uint32_t *ones, uint16_t *before),          \
+      (code, ones, before))                                                                        \
+    X(void, , blsh_nearest,                                                                        \
+      (unsigned n, const uint32_t *ones, const uint16_t *before, uint32_t *counters, uint32_t *i,  \
+       uint16_t *d),                                                                               \
+      (n, ones, before, counters, i, d))                                                           \
+    X(void, , blsh_vote,                                                                           \
+      (unsigned n, const uint32_t *i, const uint16_t *d, uint32_t *sums, int16_t *votes),          \
+      (n, i, d, sums, votes))                                                                      \
+    X(void, , blsh_cell_gains, (blsh_state_t *s, const int16_t *votes), (s, votes))                \
+    X(void, , blsh_bin_gains, (const int16_t *cells, int16_t *gain), (cells, gain))
+#else
+#define GAIN_FUNCTIONS(X)                                                                         \
     X(void, , blsh_magnitudes, (const int32_t *spectrum, int16_t *bins), (spectrum, bins))         \
     X(int16_t, r =, blsh_features, (const int16_t *bins, int16_t *to), (bins, to))                 \
     X(void, , blsh_hash, (unsigned b, const int16_t *x, int16_t n, uint32_t *c), (b, x, n, c))     \
     X(void, , blsh_search,                                                                         \
       (unsigned b, const uint32_t *c, uint32_t *s, uint32_t *i, uint16_t *d), (b, c, s, i, d))     \
-    X(void, , blsh_mask_gains, (unsigned b, const uint32_t *i, uint32_t *s, int16_t *gain),        \
-      (b, i, s, gain))                                                                             \
+    X(void, , blsh_mask_gains,                                                                     \
+      (unsigned b, const uint32_t *i, uint32_t *s, int16_t least, int16_t *gain),                  \
+      (b, i, s, least, gain))
+#endif
+
+#define FUNCTIONS(X)                                                                              \
+    X(void, , blsh_window_frame, (blsh_state_t *s, const int16_t *in), (s, in))                    \
+    X(void, , blsh_fft_forward, (int32_t *frame), (frame))                                         \
+    GAIN_FUNCTIONS(X)                                                                              \
     X(void, , blsh_apply_gains, (int32_t *spectrum, const int16_t *gain), (spectrum, gain))        \
     X(void, , blsh_fft_inverse, (int32_t *frame), (frame))                                         \
     X(void, , blsh_overlap_add, (blsh_state_t *s, int16_t *out), (s, out))

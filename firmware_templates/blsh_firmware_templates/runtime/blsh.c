@@ -13,25 +13,82 @@ blsh_status_t blsh_init(blsh_state_t *state)
         return BLSH_ERROR_NULL;
     }
     memset(state, 0, sizeof *state);
+    state->gain_floor_q15 = BLSH_GAIN_FLOOR_Q15;
+#if BLSH_CONDENSED
+    state->gain_release_q15 = BLSH_GAIN_RELEASE_Q15;
+#endif
     state->magic = BLSH_STATE_MAGIC;
     return BLSH_OK;
 }
 
-blsh_status_t blsh_process(blsh_state_t *state, const int16_t *input, int16_t *output)
+static blsh_status_t checked(const blsh_state_t *state)
+{
+    if (state == NULL) {
+        return BLSH_ERROR_NULL;
+    }
+    return state->magic == BLSH_STATE_MAGIC ? BLSH_OK : BLSH_ERROR_NOT_INITIALISED;
+}
+
+/* A part of 1 in Q15, where it is one. */
+static blsh_status_t set_part(const blsh_state_t *state, int16_t *part, int16_t value)
+{
+    const blsh_status_t status = checked(state);
+
+    if (status == BLSH_OK && value < 0) {
+        return BLSH_ERROR_RANGE;
+    }
+    if (status == BLSH_OK) {
+        *part = value;
+    }
+    return status;
+}
+
+blsh_status_t blsh_set_gain_floor(blsh_state_t *state, int16_t floor_q15)
+{
+    return set_part(state, state == NULL ? NULL : &state->gain_floor_q15, floor_q15);
+}
+
+#if BLSH_CONDENSED
+blsh_status_t blsh_set_gain_release(blsh_state_t *state, int16_t release_q15)
+{
+    return set_part(state, state == NULL ? NULL : &state->gain_release_q15, release_q15);
+}
+
+/* Spectrum to gains. */
+static void find_gains(blsh_state_t *state)
+{
+    unsigned dictionary;
+    int16_t mean;
+
+    mean = blsh_levels(state->frame, state->bins);
+    BLSH_TAP(BLSH_STAGE_LEVELS, 0, state->bins, BLSH_CELLS * sizeof(int16_t));
+    blsh_cell_features(state, state->bins, mean);
+    BLSH_TAP(BLSH_STAGE_FEATURES, 0, state->features, BLSH_FEATURES * sizeof(int16_t));
+    blsh_project(state->features, state->code);
+    BLSH_TAP(BLSH_STAGE_CODE, 0, state->code, sizeof state->code);
+    blsh_spread_code(state->code, state->code_ones, state->ones_before);
+    memset(state->bins, 0, BLSH_CELLS * sizeof state->bins[0]);
+    for (dictionary = 0; dictionary < BLSH_DICTIONARIES; dictionary++) {
+        blsh_nearest(dictionary, state->code_ones, state->ones_before, state->scratch,
+                     state->neighbour_index, state->neighbour_distance);
+        BLSH_TAP(BLSH_STAGE_INDEX, dictionary, state->neighbour_index,
+                 blsh_neighbours(dictionary) * sizeof(uint32_t));
+        BLSH_TAP(BLSH_STAGE_DISTANCE, dictionary, state->neighbour_distance,
+                 blsh_neighbours(dictionary) * sizeof(uint16_t));
+        blsh_vote(dictionary, state->neighbour_index, state->neighbour_distance, state->scratch,
+                  state->bins);
+    }
+    BLSH_TAP(BLSH_STAGE_VOTES, 0, state->bins, BLSH_CELLS * sizeof(int16_t));
+    blsh_cell_gains(state, state->bins);
+    blsh_bin_gains(state->cell_gain_q15, state->bins);
+}
+#else
+/* Spectrum to gains. */
+static void find_gains(blsh_state_t *state)
 {
     unsigned band;
     int16_t norm;
 
-    if (state == NULL || input == NULL || output == NULL) {
-        return BLSH_ERROR_NULL;
-    }
-    if (state->magic != BLSH_STATE_MAGIC) {
-        return BLSH_ERROR_NOT_INITIALISED;
-    }
-    blsh_window_frame(state, input);
-    BLSH_TAP(BLSH_STAGE_WINDOWED, 0, state->frame, sizeof state->frame);
-    blsh_fft_forward(state->frame);
-    BLSH_TAP(BLSH_STAGE_SPECTRUM, 0, state->frame, sizeof state->frame);
     blsh_magnitudes(state->frame, state->bins);
     norm = blsh_features(state->bins, state->features);
     BLSH_TAP(BLSH_STAGE_FEATURES, 0, state->features, BLSH_FEATURES * sizeof(int16_t));
@@ -45,8 +102,27 @@ blsh_status_t blsh_process(blsh_state_t *state, const int16_t *input, int16_t *o
                  blsh_neighbours(band) * sizeof(uint32_t));
         BLSH_TAP(BLSH_STAGE_DISTANCE, band, state->neighbour_distance,
                  blsh_neighbours(band) * sizeof(uint16_t));
-        blsh_mask_gains(band, state->neighbour_index, state->scratch, state->bins);
+        blsh_mask_gains(band, state->neighbour_index, state->scratch, state->gain_floor_q15,
+                        state->bins);
     }
+}
+#endif
+
+blsh_status_t blsh_process(blsh_state_t *state, const int16_t *input, int16_t *output)
+{
+    const blsh_status_t status = checked(state);
+
+    if (input == NULL || output == NULL) {
+        return BLSH_ERROR_NULL;
+    }
+    if (status != BLSH_OK) {
+        return status;
+    }
+    blsh_window_frame(state, input);
+    BLSH_TAP(BLSH_STAGE_WINDOWED, 0, state->frame, sizeof state->frame);
+    blsh_fft_forward(state->frame);
+    BLSH_TAP(BLSH_STAGE_SPECTRUM, 0, state->frame, sizeof state->frame);
+    find_gains(state);
     BLSH_TAP(BLSH_STAGE_GAIN, 0, state->bins, sizeof state->bins);
     blsh_apply_gains(state->frame, state->bins);
     blsh_fft_inverse(state->frame);

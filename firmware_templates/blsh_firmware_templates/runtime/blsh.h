@@ -30,7 +30,7 @@
 
 #include "blsh_config.h"
 
-#if !defined(BLSH_SCHEMA_VERSION) || BLSH_SCHEMA_VERSION != 1
+#if !defined(BLSH_SCHEMA_VERSION) || BLSH_SCHEMA_VERSION != 2
 #error "blsh_config.h was exported for another version of the BLSH runtime: export the folder again, whole"
 #endif
 
@@ -39,10 +39,11 @@ extern "C" {
 #endif
 
 /* Status codes: zero is success, errors are negative. X(name, value, text) */
-#define BLSH_STATUS_LIST(X)                                                     \
-    X(BLSH_OK, 0, "ok")                                                         \
-    X(BLSH_ERROR_NULL, -1, "a pointer is null")                                 \
-    X(BLSH_ERROR_NOT_INITIALISED, -2, "blsh_init() was not called on the state")
+#define BLSH_STATUS_LIST(X)                                                      \
+    X(BLSH_OK, 0, "ok")                                                          \
+    X(BLSH_ERROR_NULL, -1, "a pointer is null")                                  \
+    X(BLSH_ERROR_NOT_INITIALISED, -2, "blsh_init() was not called on the state") \
+    X(BLSH_ERROR_RANGE, -3, "a number is out of its range")
 
 typedef enum {
 #define BLSH_STATUS_ENUM(name, value, text) name = value,
@@ -59,13 +60,26 @@ typedef struct {
     int32_t overlap[BLSH_FRAME - BLSH_HOP];           /* output under construction             */
     int32_t frame[BLSH_FRAME];                        /* windowed frame, then its spectrum     */
     uint32_t magic;                                   /* BLSH_STATE_MAGIC once initialised     */
-    uint32_t code[BLSH_MAX_CODE_WORDS];               /* hash code of one band                 */
+    uint32_t code[BLSH_MAX_CODE_WORDS];               /* hash code                             */
     uint32_t scratch[BLSH_SCRATCH_WORDS];             /* used within one stage at a time       */
-    uint32_t neighbour_index[BLSH_MAX_NEIGHBOURS];    /* nearest dictionary entries of a band  */
-    uint16_t neighbour_distance[BLSH_MAX_NEIGHBOURS]; /* and their Hamming distances in bits   */
+    uint32_t neighbour_index[BLSH_MAX_NEIGHBOURS];    /* nearest entries of one dictionary     */
+#if BLSH_CONDENSED
+    uint32_t code_ones[32 * BLSH_MAX_CODE_WORDS];     /* which bits of the code are 1          */
+#if BLSH_TRACKERS > 0
+    int32_t trackers[BLSH_TRACKERS * BLSH_CELLS];     /* tracked levels in Q16                 */
+#endif
+#endif
     int16_t history[BLSH_FRAME - BLSH_HOP];           /* input samples of earlier hops         */
-    int16_t bins[BLSH_BINS];                          /* magnitudes, then gains in Q15         */
-    int16_t features[BLSH_FEATURE_CAPACITY];          /* what is hashed                        */
+    int16_t features[BLSH_FEATURE_CAPACITY];          /* what is hashed, at a word boundary    */
+    uint16_t neighbour_distance[BLSH_MAX_NEIGHBOURS]; /* and their Hamming distances in bits   */
+    int16_t bins[BLSH_BINS];                          /* what bins or cells have, then gains   */
+    int16_t gain_floor_q15;                           /* see blsh_set_gain_floor()             */
+#if BLSH_CONDENSED
+    int16_t gain_release_q15;                         /* see blsh_set_gain_release()           */
+    int16_t cell_gain_q15[BLSH_CELLS];                /* gains of the last frame               */
+    uint16_t ones_before[BLSH_MAX_CODE_WORDS + 1];    /* ones of the code before each word     */
+    uint16_t frames_seen;                             /* saturates                             */
+#endif
 } blsh_state_t;
 
 /* BLSH_STATE_BYTES is what to reserve; a compiler that pads differently must stop here. */
@@ -90,6 +104,31 @@ blsh_status_t blsh_init(blsh_state_t *state);
  *   return  BLSH_OK, BLSH_ERROR_NULL or BLSH_ERROR_NOT_INITIALISED; on error no sample is written
  */
 blsh_status_t blsh_process(blsh_state_t *state, const int16_t *input, int16_t *output);
+
+/*
+ * Set the least gain of a stream: how much of the noise stays. It starts as BLSH_GAIN_FLOOR_Q15 and
+ * takes effect with the next hop.
+ *
+ *   state      a stream that blsh_init() has started
+ *   floor_q15  0 to 32767, 32768 standing for a gain of 1
+ *
+ *   return     BLSH_OK, BLSH_ERROR_NULL, BLSH_ERROR_NOT_INITIALISED, or BLSH_ERROR_RANGE where the
+ *              number is negative, which changes nothing
+ */
+blsh_status_t blsh_set_gain_floor(blsh_state_t *state, int16_t floor_q15);
+
+#if BLSH_CONDENSED
+/*
+ * Set how fast gains fall: the least part of its own of a hop ago that a gain keeps. It starts as
+ * BLSH_GAIN_RELEASE_Q15; 0 lets gains fall at once. Gains always rise at once.
+ *
+ *   state        a stream that blsh_init() has started
+ *   release_q15  0 to 32767, 32768 standing for all of it
+ *
+ *   return       as blsh_set_gain_floor()
+ */
+blsh_status_t blsh_set_gain_release(blsh_state_t *state, int16_t release_q15);
+#endif
 
 /* Delay from input to output in samples, apart from the hop that the caller collects. */
 uint32_t blsh_latency_samples(void);

@@ -3,9 +3,12 @@
  *
  * SPDX-License-Identifier: MIT-0
  */
+#include "blsh_stages.h"
+
+#if !BLSH_CONDENSED
+
 #include "blsh_filterbank.h"
 #include "blsh_port.h"
-#include "blsh_stages.h"
 
 /* Bits of the largest component of a block-normalised spectrum, and of the features' norm. */
 #define COMPONENT_BITS 14
@@ -131,3 +134,5 @@ int16_t blsh_features(const int16_t *magnitude, int16_t *features)
     }
     return (int16_t)square_root(shifted_power);
 }
+
+#endif

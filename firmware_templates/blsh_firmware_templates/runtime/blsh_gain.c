@@ -1,13 +1,16 @@
 /*
- * Neighbours to gains: decode and add up their masks, look up the mean.
+ * Neighbours to gains: decode and add up their masks, look up the mean. Gains to spectrum.
  *
  * SPDX-License-Identifier: MIT-0
  */
 #include <string.h>
 
-#include "blsh_masks.h"
 #include "blsh_port.h"
 #include "blsh_stages.h"
+
+#if !BLSH_CONDENSED
+
+#include "blsh_masks.h"
 
 /*
  * Sums of levels, one byte a bin, four bins a word: the first in the lowest byte, or lane. A lane
@@ -106,7 +109,20 @@ static void look_up(const int16_t *gain_of_sum, unsigned n_bins, int16_t *bins)
     }
 }
 
-void blsh_mask_gains(unsigned band, const uint32_t *index, uint32_t *sums, int16_t *gain_q15)
+/* Gains to no less than the least allowed. */
+static void raise_gains(int16_t *gain_q15, unsigned n_bins, int16_t floor_q15)
+{
+    const int16_t *const end = gain_q15 + n_bins;
+
+    for (; gain_q15 < end; gain_q15++) {
+        if (*gain_q15 < floor_q15) {
+            *gain_q15 = floor_q15;
+        }
+    }
+}
+
+void blsh_mask_gains(unsigned band, const uint32_t *index, uint32_t *sums, int16_t floor_q15,
+                     int16_t *gain_q15)
 {
     const blsh_mask_table_t *table = &blsh_mask_tables[band];
     const unsigned batch = LANE_MAX / ((1u << table->mask_bits) - 1u);
@@ -125,7 +141,12 @@ void blsh_mask_gains(unsigned band, const uint32_t *index, uint32_t *sums, int16
         add_lanes(sums, table->n_bins, gain_q15);
     }
     look_up(table->gain_q15, table->n_bins, gain_q15);
+    if (floor_q15 > 0) {
+        raise_gains(gain_q15, table->n_bins, floor_q15);
+    }
 }
+
+#endif
 
 void blsh_apply_gains(int32_t *spectrum, const int16_t *gain_q15)
 {

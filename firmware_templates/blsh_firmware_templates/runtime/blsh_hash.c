@@ -11,9 +11,12 @@
  *
  * SPDX-License-Identifier: MIT-0
  */
+#include "blsh_stages.h"
+
+#if !BLSH_CONDENSED
+
 #include "blsh_port.h"
 #include "blsh_projection.h"
-#include "blsh_stages.h"
 
 #define ROWS 4 /* multiplied together */
 
@@ -51,3 +54,5 @@ void blsh_hash(unsigned band, const int16_t *features, int16_t norm, uint32_t *c
         set_sign(code, bit, sum + (int32_t)bias[bit] * norm);
     }
 }
+
+#endif

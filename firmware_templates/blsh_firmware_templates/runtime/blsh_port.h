@@ -9,8 +9,14 @@
  *     blsh_half_product    half the negated product of a complex number and a twiddle
  *     blsh_dot_s16         dot product of int16 vectors whose length is a multiple of 4
  *     blsh_dot4_s16        four of them with one vector in common
+ *     blsh_dot4_s8         the same with int8 weights
+ *     blsh_add_power       add the square of a complex number's modulus
+ *     blsh_clip_feature    the nearest number from -4095 to 4095
  *     blsh_take_two        the next two words of a table
+ *     blsh_take_complex    the next complex number of a spectrum
+ *     blsh_load_halves     two neighbouring halfwords, the first in the low half
  *     blsh_trailing_zeros  place of the lowest one in a word that is not 0
+ *     blsh_leading_zeros   number of zeros above the highest one in a word that is not 0
  *     blsh_peek_24         at least three bytes, the first in the highest bits
  *
  * SPDX-License-Identifier: MIT-0
@@ -101,12 +107,76 @@ static BLSH_INLINE void blsh_dot4_s16(const int16_t *weights, const int16_t *x, 
 }
 #endif
 
+#ifndef blsh_dot4_s8
+/*
+ * Weights come in groups of sixteen: four of row 0, four of row 1, of row 2, of row 3. Of each four
+ * the second and third have changed places, which suits cores that unpack every second byte.
+ * Weights and features start at a word boundary.
+ */
+static BLSH_INLINE void blsh_dot4_s8(const int8_t *weights, const int16_t *x, size_t n,
+                                     int32_t sums[4])
+{
+    const int16_t *const end = x + n;
+    int32_t sum_0 = 0, sum_1 = 0, sum_2 = 0, sum_3 = 0;
+
+    for (; x < end; x += 4, weights += 16) {
+        const int32_t a = x[0], b = x[1], c = x[2], d = x[3];
+
+        sum_0 += a * weights[0] + b * weights[2] + c * weights[1] + d * weights[3];
+        sum_1 += a * weights[4] + b * weights[6] + c * weights[5] + d * weights[7];
+        sum_2 += a * weights[8] + b * weights[10] + c * weights[9] + d * weights[11];
+        sum_3 += a * weights[12] + b * weights[14] + c * weights[13] + d * weights[15];
+    }
+    sums[0] = sum_0;
+    sums[1] = sum_1;
+    sums[2] = sum_2;
+    sums[3] = sum_3;
+}
+#endif
+
+#ifndef blsh_clip_feature
+static BLSH_INLINE int32_t blsh_clip_feature(int32_t value)
+{
+    if (value > 4095) {
+        value = 4095;
+    }
+    return value < -4095 ? -4095 : value;
+}
+#endif
+
+#ifndef blsh_add_power
+/* Parts are from -2^15 to 2^15: their squares' sum is at most 2^31. */
+static BLSH_INLINE uint64_t blsh_add_power(uint64_t sum, int32_t re, int32_t im)
+{
+    return sum + ((uint32_t)(re * re) + (uint32_t)(im * im));
+}
+#endif
+
 #ifndef blsh_take_two
 static BLSH_INLINE void blsh_take_two(const uint32_t **next, uint32_t *a, uint32_t *b)
 {
     *a = (*next)[0];
     *b = (*next)[1];
     *next += 2;
+}
+#endif
+
+#ifndef blsh_take_complex
+static BLSH_INLINE blsh_complex_t blsh_take_complex(const int32_t **next)
+{
+    blsh_complex_t value;
+
+    value.re = (*next)[0];
+    value.im = (*next)[1];
+    *next += 2;
+    return value;
+}
+#endif
+
+#ifndef blsh_load_halves
+static BLSH_INLINE uint32_t blsh_load_halves(const uint16_t *halves)
+{
+    return halves[0] | ((uint32_t)halves[1] << 16);
 }
 #endif
 
@@ -119,6 +189,21 @@ static BLSH_INLINE unsigned blsh_trailing_zeros(uint32_t word)
         n += 8;
     }
     for (; (word & 1u) == 0; word >>= 1) {
+        n++;
+    }
+    return n;
+}
+#endif
+
+#ifndef blsh_leading_zeros
+static BLSH_INLINE unsigned blsh_leading_zeros(uint32_t word)
+{
+    unsigned n = 0;
+
+    for (; word >> 24 == 0; word <<= 8) {
+        n += 8;
+    }
+    for (; word >> 31 == 0; word <<= 1) {
         n++;
     }
     return n;

@@ -47,6 +47,24 @@ static BLSH_INLINE int32_t blsh_smlad(uint32_t a, uint32_t b, int32_t sum)
     return result;
 }
 
+/* Bytes 0 and 2, sign-extended to the two halves */
+static BLSH_INLINE uint32_t blsh_sxtb16(uint32_t word)
+{
+    uint32_t halves;
+
+    __asm__("sxtb16 %0, %1" : "=r"(halves) : "r"(word));
+    return halves;
+}
+
+/* Bytes 1 and 3, likewise */
+static BLSH_INLINE uint32_t blsh_sxtb16_ror8(uint32_t word)
+{
+    uint32_t halves;
+
+    __asm__("sxtb16 %0, %1, ror #8" : "=r"(halves) : "r"(word));
+    return halves;
+}
+
 /* Bits in reverse order */
 static BLSH_INLINE uint32_t blsh_rbit(uint32_t word)
 {
@@ -54,6 +72,15 @@ static BLSH_INLINE uint32_t blsh_rbit(uint32_t word)
 
     __asm__("rbit %0, %1" : "=r"(reversed) : "r"(word));
     return reversed;
+}
+
+/* The nearest number from -4096 to 4095 */
+static BLSH_INLINE int32_t blsh_ssat13(int32_t value)
+{
+    int32_t saturated;
+
+    __asm__("ssat %0, #13, %1" : "=r"(saturated) : "r"(value) : "cc");
+    return saturated;
 }
 
 /* Number of zeros above the highest one; 32 for 0 */
@@ -86,8 +113,22 @@ static BLSH_INLINE void blsh_ldrd(const uint32_t **next, uint32_t *a, uint32_t *
             : "m"(*(const blsh_two_words_t *)*next));
 }
 
-/* The same for four constant weights. */
-static BLSH_INLINE void blsh_ldrd_weights(const int16_t **next, uint32_t *a, uint32_t *b)
+/* The same for a complex number, for four halfwords and for eight bytes. */
+static BLSH_INLINE void blsh_ldrd_complex(const int32_t **next, int32_t *re, int32_t *im)
+{
+    __asm__("ldrd %0, %1, [%2], #8"
+            : "=&r"(*re), "=&r"(*im), "+r"(*next)
+            : "m"(*(const blsh_two_words_t *)*next));
+}
+
+static BLSH_INLINE void blsh_ldrd_halves(const int16_t **next, uint32_t *a, uint32_t *b)
+{
+    __asm__("ldrd %0, %1, [%2], #8"
+            : "=&r"(*a), "=&r"(*b), "+r"(*next)
+            : "m"(*(const blsh_two_words_t *)*next));
+}
+
+static BLSH_INLINE void blsh_ldrd_bytes(const int8_t **next, uint32_t *a, uint32_t *b)
 {
     __asm__("ldrd %0, %1, [%2], #8"
             : "=&r"(*a), "=&r"(*b), "+r"(*next)
@@ -117,6 +158,19 @@ static BLSH_INLINE int32_t blsh_smlad(uint32_t a, uint32_t b, int32_t sum)
          + (int32_t)(int16_t)(a >> 16) * (int16_t)(b >> 16);
 }
 
+static BLSH_INLINE uint32_t blsh_sxtb16(uint32_t word)
+{
+    const uint32_t low = word & 0xFFu, high = (word >> 16) & 0xFFu;
+
+    /* Whatever has the sign bit set loses 256. */
+    return ((low - ((low & 0x80u) << 1)) & 0xFFFFu) | ((high - ((high & 0x80u) << 1)) << 16);
+}
+
+static BLSH_INLINE uint32_t blsh_sxtb16_ror8(uint32_t word)
+{
+    return blsh_sxtb16(word >> 8);
+}
+
 static BLSH_INLINE uint32_t blsh_rbit(uint32_t word)
 {
     uint32_t reversed = 0;
@@ -126,6 +180,14 @@ static BLSH_INLINE uint32_t blsh_rbit(uint32_t word)
         reversed = 2 * reversed + (word & 1u);
     }
     return reversed;
+}
+
+static BLSH_INLINE int32_t blsh_ssat13(int32_t value)
+{
+    if (value > 4095) {
+        value = 4095;
+    }
+    return value < -4096 ? -4096 : value;
 }
 
 static BLSH_INLINE uint32_t blsh_clz(uint32_t word)
@@ -150,11 +212,25 @@ static BLSH_INLINE void blsh_ldrd(const uint32_t **next, uint32_t *a, uint32_t *
     *next += 2;
 }
 
-static BLSH_INLINE void blsh_ldrd_weights(const int16_t **next, uint32_t *a, uint32_t *b)
+static BLSH_INLINE void blsh_ldrd_complex(const int32_t **next, int32_t *re, int32_t *im)
+{
+    *re = (*next)[0];
+    *im = (*next)[1];
+    *next += 2;
+}
+
+static BLSH_INLINE void blsh_ldrd_halves(const int16_t **next, uint32_t *a, uint32_t *b)
 {
     __builtin_memcpy(a, *next, sizeof *a);
     __builtin_memcpy(b, *next + 2, sizeof *b);
     *next += 4;
+}
+
+static BLSH_INLINE void blsh_ldrd_bytes(const int8_t **next, uint32_t *a, uint32_t *b)
+{
+    __builtin_memcpy(a, *next, sizeof *a);
+    __builtin_memcpy(b, *next + 4, sizeof *b);
+    *next += 8;
 }
 
 #endif
@@ -217,13 +293,13 @@ static BLSH_INLINE void blsh_dot4_s16(const int16_t *weights, const int16_t *x, 
         const uint32_t x_a = blsh_load_pair(x), x_b = blsh_load_pair(x + 2);
         uint32_t a, b;
 
-        blsh_ldrd_weights(&weights, &a, &b);
+        blsh_ldrd_halves(&weights, &a, &b);
         sum_0 = blsh_smlad(x_b, b, blsh_smlad(x_a, a, sum_0));
-        blsh_ldrd_weights(&weights, &a, &b);
+        blsh_ldrd_halves(&weights, &a, &b);
         sum_1 = blsh_smlad(x_b, b, blsh_smlad(x_a, a, sum_1));
-        blsh_ldrd_weights(&weights, &a, &b);
+        blsh_ldrd_halves(&weights, &a, &b);
         sum_2 = blsh_smlad(x_b, b, blsh_smlad(x_a, a, sum_2));
-        blsh_ldrd_weights(&weights, &a, &b);
+        blsh_ldrd_halves(&weights, &a, &b);
         sum_3 = blsh_smlad(x_b, b, blsh_smlad(x_a, a, sum_3));
     }
     sums[0] = sum_0;
@@ -232,16 +308,85 @@ static BLSH_INLINE void blsh_dot4_s16(const int16_t *weights, const int16_t *x, 
     sums[3] = sum_3;
 }
 
+#define blsh_dot4_s8 blsh_dot4_s8
+static BLSH_INLINE void blsh_dot4_s8(const int8_t *weights, const int16_t *x, size_t n,
+                                     int32_t sums[4])
+{
+    const int16_t *const end = x + n;
+    int32_t sum_0 = 0, sum_1 = 0, sum_2 = 0, sum_3 = 0;
+
+    while (x < end) {
+        uint32_t x_a, x_b, a, b;
+
+        blsh_ldrd_halves(&x, &x_a, &x_b);
+        blsh_ldrd_bytes(&weights, &a, &b);
+        sum_0 = blsh_smlad(x_a, blsh_sxtb16(a), sum_0);
+        sum_0 = blsh_smlad(x_b, blsh_sxtb16_ror8(a), sum_0);
+        sum_1 = blsh_smlad(x_a, blsh_sxtb16(b), sum_1);
+        sum_1 = blsh_smlad(x_b, blsh_sxtb16_ror8(b), sum_1);
+        blsh_ldrd_bytes(&weights, &a, &b);
+        sum_2 = blsh_smlad(x_a, blsh_sxtb16(a), sum_2);
+        sum_2 = blsh_smlad(x_b, blsh_sxtb16_ror8(a), sum_2);
+        sum_3 = blsh_smlad(x_a, blsh_sxtb16(b), sum_3);
+        sum_3 = blsh_smlad(x_b, blsh_sxtb16_ror8(b), sum_3);
+    }
+    sums[0] = sum_0;
+    sums[1] = sum_1;
+    sums[2] = sum_2;
+    sums[3] = sum_3;
+}
+
+/* The core adds a product of 64 bits in one instruction. */
+#define blsh_add_power blsh_add_power
+static BLSH_INLINE uint64_t blsh_add_power(uint64_t sum, int32_t re, int32_t im)
+{
+    const int64_t with_re = (int64_t)sum + (int64_t)re * re;
+
+    return (uint64_t)(with_re + (int64_t)im * im);
+}
+
 #define blsh_take_two blsh_take_two
 static BLSH_INLINE void blsh_take_two(const uint32_t **next, uint32_t *a, uint32_t *b)
 {
     blsh_ldrd(next, a, b);
 }
 
+#define blsh_take_complex blsh_take_complex
+static BLSH_INLINE blsh_complex_t blsh_take_complex(const int32_t **next)
+{
+    blsh_complex_t value;
+
+    blsh_ldrd_complex(next, &value.re, &value.im);
+    return value;
+}
+
+#define blsh_clip_feature blsh_clip_feature
+static BLSH_INLINE int32_t blsh_clip_feature(int32_t value)
+{
+    value = blsh_ssat13(value);
+    /* -4096 becomes -4095: only there is the sum negative. */
+    return value + (int32_t)((uint32_t)(value + 4095) >> 31);
+}
+
+#define blsh_load_halves blsh_load_halves
+static BLSH_INLINE uint32_t blsh_load_halves(const uint16_t *halves)
+{
+    uint32_t word;
+
+    __builtin_memcpy(&word, halves, sizeof word);
+    return word;
+}
+
 #define blsh_trailing_zeros blsh_trailing_zeros
 static BLSH_INLINE unsigned blsh_trailing_zeros(uint32_t word)
 {
     return (unsigned)blsh_clz(blsh_rbit(word));
+}
+
+#define blsh_leading_zeros blsh_leading_zeros
+static BLSH_INLINE unsigned blsh_leading_zeros(uint32_t word)
+{
+    return (unsigned)blsh_clz(word);
 }
 
 #define blsh_peek_24 blsh_peek_24

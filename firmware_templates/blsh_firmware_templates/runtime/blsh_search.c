@@ -13,9 +13,13 @@
  *
  * SPDX-License-Identifier: MIT-0
  */
+#include "blsh_stages.h"
+
+#if !BLSH_CONDENSED
+
+#include "blsh_adders.h"
 #include "blsh_codes.h"
 #include "blsh_port.h"
-#include "blsh_stages.h"
 
 #define LANES 32
 #define LOW_PLANES 6   /* ones to thirty-twos, which stay in registers            */
@@ -40,43 +44,6 @@ typedef struct {
     uint16_t *distance;
     unsigned last; /* K - 1 */
 } blsh_nearest_t;
-
-/* Two planes a and b of equal weight, in the form in which adding them is cheapest. */
-typedef struct {
-    uint32_t a, a_xor_b;
-} blsh_pair_t;
-
-/*
- * Add a pair to a plane in every lane: *sum + a + b = new *sum + 2 * carry. Where a and b differ
- * the carry is the old sum, which is not the new one; else it is a. Both are new sum ^ either.
- */
-static BLSH_INLINE uint32_t add_pair(uint32_t *sum, blsh_pair_t pair)
-{
-    const uint32_t either = pair.a_xor_b | (pair.a ^ *sum);
-
-    *sum ^= pair.a_xor_b;
-    return *sum ^ either;
-}
-
-/*
- * Add two pairs to a plane; returns the two carries, again a pair. This is add_pair() twice, with
- * carries s ^ either and t ^ other, where s and t are the sums after the first and second pair and
- * other = p | (a ^ s) for the second pair's a and p = a_xor_b. Since t = s ^ p, the carries differ
- * in either ^ p ^ other, and p ^ (p | x) is x & ~p: eight operations in place of ten.
- * (Kojevnikov, Kulikov and Yaroslavtsev 2009: the "modified double full adder".)
- */
-static BLSH_INLINE blsh_pair_t add_two_pairs(uint32_t *sum, blsh_pair_t first,
-                                             blsh_pair_t second)
-{
-    const uint32_t either = first.a_xor_b | (first.a ^ *sum);
-    const uint32_t middle = *sum ^ first.a_xor_b;
-    blsh_pair_t carries;
-
-    carries.a = middle ^ either;
-    carries.a_xor_b = either ^ ((second.a ^ middle) & ~second.a_xor_b);
-    *sum = middle ^ second.a_xor_b;
-    return carries;
-}
 
 /* Where the next pair of planes differs from the query. */
 static BLSH_INLINE blsh_pair_t take_pair(const uint32_t **plane, const uint32_t **query)
@@ -107,15 +74,6 @@ static BLSH_INLINE blsh_pair_t add_eight(blsh_low_planes_t *low, const uint32_t 
     const blsh_pair_t second = add_four(&low->ones, plane, query);
 
     return add_two_pairs(&low->twos, first, second);
-}
-
-/* Carry from one plane to the next, or to `reached` from the last. */
-static BLSH_INLINE uint32_t half_adder(uint32_t *sum, uint32_t a)
-{
-    const uint32_t carry = *sum & a;
-
-    *sum ^= a;
-    return carry;
 }
 
 /* Start all counters at 2^n - limit, with the smallest n that will do. */
@@ -293,3 +251,5 @@ size_t blsh_neighbours(unsigned band)
 {
     return blsh_dictionaries[band].neighbours;
 }
+
+#endif

@@ -25,6 +25,42 @@ typedef char blsh_assert_int_of_32_bits[sizeof(int) >= 4 ? 1 : -1];
 #define BLSH_WORD_ALIGNED
 #endif
 
+#if BLSH_CONDENSED
+
+/* Projections that share a range of features. */
+typedef struct {
+    uint16_t n_rows;        /* a multiple of 32: the bits that they add to the code            */
+    uint16_t row_length;    /* a multiple of 4: the last weights may be padding of zeros       */
+    uint16_t first_feature; /* feature under the first weight, even: at a word boundary        */
+} blsh_hash_group_t;
+
+/* Codes of a dictionary, bit-sliced in blocks of 32 (see blsh_nearest.c). */
+typedef struct {
+    uint32_t first_plane; /* of the first block; a block has a plane for each bit that is      */
+                          /* compared, one that is set where codes have an odd number of ones, */
+                          /* and n_counters with which the counting of ones begins             */
+    uint16_t n_entries;   /* T; the last block may hold fewer than 32                          */
+    uint16_t base;        /* what makes counts distances                                       */
+    uint8_t first_word;   /* words of the frame's code that are compared                       */
+    uint8_t n_words;
+    uint8_t n_counters;
+    uint8_t neighbours;   /* K, at most n_entries                                              */
+} blsh_code_table_t;
+
+/* Masks of a dictionary, and the weights of its neighbours. */
+typedef struct {
+    uint32_t first_mask;   /* halfword of the first mask                                       */
+    uint32_t first_weight; /* weight of the nearest, which those of farther ones follow        */
+    uint16_t n_weights;    /* what is farther has a weight of 0                                */
+    uint16_t mask_length;  /* halfwords of a mask                                              */
+    uint16_t n_sums;       /* levels of a mask, rounded up to whole words                      */
+    uint16_t first_cell;   /* cells that the masks cover                                       */
+    uint16_t n_cells;
+    uint8_t neighbours;    /* K                                                                */
+} blsh_vote_table_t;
+
+#else
+
 /* Projections of a band: hash bit l is (row l) . features + bias[l] * norm >= 0. */
 typedef struct {
     const int16_t *rows_q15; /* n_bits rows of weights. Of four whole rows each, four weights
@@ -72,6 +108,8 @@ typedef struct {
     uint8_t neighbours;                  /* K                                                   */
 } blsh_mask_table_t;
 
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -84,6 +122,36 @@ void blsh_fft_forward(int32_t *frame);
 
 /* Inverse, divided by BLSH_FFT_POINTS. Sample n is left at frame[n ^ 1]. */
 void blsh_fft_inverse(int32_t *frame);
+
+#if BLSH_CONDENSED
+
+/* Levels of BLSH_CELLS cells in Q8; returns their mean, rounded down. */
+int16_t blsh_levels(const int32_t *spectrum, int16_t *level);
+
+/* BLSH_FEATURES features in Q8 of the levels and of what trackers know: `state->features`. */
+void blsh_cell_features(blsh_state_t *state, const int16_t *level, int16_t mean);
+
+/* Code of the frame. */
+void blsh_project(const int16_t *features, uint32_t *code);
+
+/* The places of a code's ones, and how many come before each word and before its end. */
+void blsh_spread_code(const uint32_t *code, uint32_t *ones, uint16_t *ones_before);
+
+/* K nearest codes of a dictionary, by distance and then by index. */
+void blsh_nearest(unsigned dictionary, const uint32_t *ones, const uint16_t *ones_before,
+                  uint32_t *counters, uint32_t *index, uint16_t *distance);
+
+/* Add the votes of K neighbours, in Q4, to those on BLSH_CELLS cells. */
+void blsh_vote(unsigned dictionary, const uint32_t *index, const uint16_t *distance,
+               uint32_t *sums, int16_t *votes);
+
+/* Votes to gains, given those of the last frame: `state->cell_gain_q15`. */
+void blsh_cell_gains(blsh_state_t *state, const int16_t *votes);
+
+/* Gains of cells to those of BLSH_BINS bins. */
+void blsh_bin_gains(const int16_t *cell_gain_q15, int16_t *gain_q15);
+
+#else
 
 /* Magnitudes of BLSH_BINS bins with a common block exponent, below 2^15. */
 void blsh_magnitudes(const int32_t *spectrum, int16_t *magnitude);
@@ -99,7 +167,10 @@ void blsh_search(unsigned band, const uint32_t *code, uint32_t *scratch, uint32_
                  uint16_t *distance);
 
 /* Mean of the masks of K neighbours, into the band's part of BLSH_BINS gains. */
-void blsh_mask_gains(unsigned band, const uint32_t *index, uint32_t *scratch, int16_t *gain_q15);
+void blsh_mask_gains(unsigned band, const uint32_t *index, uint32_t *scratch, int16_t floor_q15,
+                     int16_t *gain_q15);
+
+#endif
 
 /* Packed spectrum times gains. */
 void blsh_apply_gains(int32_t *spectrum, const int16_t *gain_q15);
@@ -112,15 +183,17 @@ void blsh_overlap_add(blsh_state_t *state, int16_t *output);
  * and supplying this function; otherwise the taps are nothing.
  */
 typedef enum {
-    BLSH_STAGE_WINDOWED,  /* int32_t[BLSH_FRAME]           */
-    BLSH_STAGE_SPECTRUM,  /* int32_t[BLSH_FRAME]           */
-    BLSH_STAGE_FEATURES,  /* int16_t[BLSH_FEATURES]        */
-    BLSH_STAGE_NORM,      /* int16_t                       */
-    BLSH_STAGE_CODE,      /* uint32_t[n_words], each band  */
-    BLSH_STAGE_INDEX,     /* uint32_t[K], each band        */
-    BLSH_STAGE_DISTANCE,  /* uint16_t[K], each band        */
-    BLSH_STAGE_GAIN,      /* int16_t[BLSH_BINS]            */
-    BLSH_STAGE_OUTPUT,    /* int16_t[BLSH_HOP]             */
+    BLSH_STAGE_WINDOWED,  /* int32_t[BLSH_FRAME]                                  */
+    BLSH_STAGE_SPECTRUM,  /* int32_t[BLSH_FRAME]                                  */
+    BLSH_STAGE_LEVELS,    /* int16_t[BLSH_CELLS], condensed models only           */
+    BLSH_STAGE_FEATURES,  /* int16_t[BLSH_FEATURES]                               */
+    BLSH_STAGE_NORM,      /* int16_t, all but condensed models                    */
+    BLSH_STAGE_CODE,      /* uint32_t[n_words], each band, or one in condensed models */
+    BLSH_STAGE_INDEX,     /* uint32_t[K], each band or dictionary                 */
+    BLSH_STAGE_DISTANCE,  /* uint16_t[K], each band or dictionary                 */
+    BLSH_STAGE_VOTES,     /* int16_t[BLSH_CELLS], condensed models only           */
+    BLSH_STAGE_GAIN,      /* int16_t[BLSH_BINS]                                   */
+    BLSH_STAGE_OUTPUT,    /* int16_t[BLSH_HOP]                                    */
     BLSH_STAGES
 } blsh_stage_t;
 
@@ -131,8 +204,10 @@ void blsh_tap(blsh_stage_t stage, unsigned band, const void *data, size_t bytes)
 #define BLSH_TAP(stage, band, data, bytes) ((void)0)
 #endif
 
-/* Sizes of a band that taps and tests need. */
+/* Sizes of a band or dictionary that taps and tests need. */
+#if !BLSH_CONDENSED
 size_t blsh_code_words(unsigned band);
+#endif
 size_t blsh_neighbours(unsigned band);
 
 #ifdef __cplusplus

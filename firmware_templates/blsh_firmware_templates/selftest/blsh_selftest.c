@@ -15,8 +15,8 @@
 #endif
 
 static const char *const stage_names[BLSH_STAGES] = {
-    "windowed frame",  "spectrum",           "features", "feature norm", "hash code",
-    "neighbour index", "neighbour distance", "gain",     "output",
+    "windowed frame",  "spectrum",           "levels", "features", "feature norm", "hash code",
+    "neighbour index", "neighbour distance", "votes",  "gain",     "output",
 };
 
 /* The tap has no argument for a context, so the one run of the test is kept here. */

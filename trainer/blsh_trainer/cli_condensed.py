@@ -1,0 +1,235 @@
+"""What `blsh-train --preset` and `--fit` do, between the options and the model file."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from blsh_trainer.checkpoint import check_checkpoint, load_checkpoint, save_checkpoint
+from blsh_trainer.condensed_frames import CondensedFrames
+from blsh_trainer.condensed_training import (
+    CondensedOptions,
+    TrainingState,
+    build_condensed,
+    collect,
+    make_plan,
+    start,
+    train_condensed,
+)
+from blsh_trainer.corpus import Recordings, find_recordings
+from blsh_trainer.cost_model import Cost, estimated_cost
+from blsh_trainer.errors import INTERRUPTED, BlshError
+from blsh_trainer.fitting import Fit, Trial, fit_options
+from blsh_trainer.holdout import hold_out
+from blsh_trainer.model_file import Model, save_model
+from blsh_trainer.pareto import pareto_table, write_pareto
+from blsh_trainer.presets import PRESETS, Budget, at_rate
+from blsh_trainer.progress import progress_bar
+
+CHECKPOINT_STEPS = 1000
+OnStep = Callable[[TrainingState, float], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for.
+
+    Attributes:
+        speech: Folders of speech.
+        noise: Folders of noise.
+        output: Model file to write.
+        target: Core that the cost is estimated for.
+        choices: Options that replace those of a preset.
+        preset: Name of the preset, or ``None``.
+        budget: What to fit, or ``None``.
+        resume: Checkpoint to go on from.
+        as_json: Print one JSON object.
+    """
+
+    speech: tuple[Path, ...]
+    noise: tuple[Path, ...]
+    output: Path
+    target: str
+    choices: dict[str, Any]
+    preset: str | None = None
+    budget: Budget | None = None
+    resume: Path | None = None
+    as_json: bool = False
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where an interrupted training is kept."""
+        return self.output.with_name(self.output.name + ".checkpoint")
+
+
+def train_preset(request: Request) -> int:
+    """Train a condensed model of a preset and write it; returns the command's exit code.
+
+    Raises:
+        BlshError: The recordings, options or files do not allow it.
+    """
+    resumed = None if request.resume is None else load_checkpoint(request.resume)
+    if resumed is not None:
+        options = replace(resumed[1], **request.choices)
+        if replace(options, steps=0) != replace(resumed[1], steps=0):
+            raise BlshError(
+                f"--resume {request.resume}: only --steps may change; leave other options away"
+            )
+    elif request.preset is not None:
+        options = _chosen(PRESETS[request.preset].options, request.choices)
+    else:
+        raise BlshError("--preset: name one of " + ", ".join(PRESETS))
+    options.check()
+    recordings = find_recordings(request.speech, request.noise)
+    if resumed is not None and resumed[2] != recordings.fingerprint:
+        raise BlshError(
+            f"--resume {request.resume}: belongs to other recordings; give the same --speech and "
+            "--noise"
+        )
+    try:
+        frames = _mix(recordings, options)
+    except KeyboardInterrupt:
+        click.echo("Interrupted before the first step; nothing saved.", err=True)
+        return INTERRUPTED
+    model = _learn(request, options, frames, recordings, None if resumed is None else resumed[0])
+    if model is None:
+        return INTERRUPTED
+    sha256 = save_model(model, request.output)
+    request.checkpoint.unlink(missing_ok=True)
+    _report(request, model, sha256, estimated_cost(model, request.target))
+    return 0
+
+
+def fit_budget(request: Request) -> int:
+    """Search for the best model within a budget and write it; returns the command's exit code.
+
+    Raises:
+        BlshError: As `train_preset`, or nothing fits.
+    """
+    assert request.budget is not None
+    base = _chosen(CondensedOptions(), request.choices)
+    base.check()
+    recordings = find_recordings(request.speech, request.noise)
+    split = hold_out(recordings, base.seed)
+    try:
+        with progress_bar("Fitting", None, counted=False) as bar:
+
+            def show(trial: Trial | None, text: str) -> None:
+                bar(0, text)
+                if trial is not None and not request.as_json:
+                    click.echo(f"  {trial}")
+
+            found = fit_options(split, base, request.budget, request.target, show)
+        frames = _mix(split.training, found.options)
+    except KeyboardInterrupt:
+        click.echo("Interrupted while searching; nothing saved.", err=True)
+        return INTERRUPTED
+    model = _learn(request, found.options, frames, split.training, None)
+    if model is None:
+        return INTERRUPTED
+    final = found.scored(model, request.target)
+    written = write_pareto(request.output, final)
+    sha256 = save_model(model, request.output)
+    request.checkpoint.unlink(missing_ok=True)
+    _report(request, model, sha256, final.best.cost, final, written)
+    return 0
+
+
+def _chosen(options: CondensedOptions, choices: dict[str, Any]) -> CondensedOptions:
+    return replace(at_rate(options, choices.get("rate", options.rate)), **choices)
+
+
+def _mix(recordings: Recordings, options: CondensedOptions) -> CondensedFrames:
+    with progress_bar("Mixing", options.minutes * 60, counted=False) as bar:
+        return collect(recordings, options, lambda seconds: bar(seconds, f"{seconds / 60:.1f} min"))
+
+
+def _learn(
+    request: Request,
+    options: CondensedOptions,
+    frames: CondensedFrames,
+    recordings: Recordings,
+    state: TrainingState | None,
+) -> Model | None:
+    """Train to the end, leaving checkpoints; ``None`` where interrupted."""
+    plan = make_plan(options, frames)
+    if state is None:
+        state = start(options, plan, frames)
+    elif request.resume is not None:
+        check_checkpoint(state, plan, request.resume)
+    began, latest = time.monotonic(), state
+    try:
+        with progress_bar("Learning", options.steps) as bar:
+
+            def on_step(now: TrainingState, loss: float) -> None:
+                nonlocal latest
+                latest = now
+                bar(now.step, f"loss {loss:.4f}")
+                if now.step % CHECKPOINT_STEPS == 0 and now.step < options.steps:
+                    save_checkpoint(request.checkpoint, now, options, recordings.fingerprint)
+
+            state = train_condensed(state, options, plan, frames, on_step)
+    except KeyboardInterrupt:
+        save_checkpoint(request.checkpoint, latest, options, recordings.fingerprint)
+        click.echo(
+            f"Interrupted: {latest.step} of {options.steps} steps are in {request.checkpoint}. To "
+            f"go on, repeat the command with --resume {request.checkpoint}",
+            err=True,
+        )
+        return None
+    record = {
+        "preset": request.preset,
+        "fingerprint": recordings.fingerprint,
+        "learning_seconds": round(time.monotonic() - began, 1),
+    }
+    return build_condensed(state, options, plan, frames, record)
+
+
+def _report(
+    request: Request,
+    model: Model,
+    sha256: str,
+    cost: Cost,
+    fit: Fit | None = None,
+    written: tuple[Path, ...] = (),
+) -> None:
+    training = model.training
+    fields: dict[str, Any] = {
+        "model": str(request.output),
+        "sha256": sha256,
+        "method": "condensed",
+        "options": training["options"],
+        "frames": training["frames"],
+        "minutes": round(training["seconds"] / 60, 2),
+        "loss": training["loss"][-1] if training["loss"] else None,
+        "estimated_cost": {"target": request.target, **asdict(cost)},
+        "interrupted": False,
+    }
+    if fit is not None:
+        fields["trials"] = [trial.record() for trial in fit.trials]
+        fields["written"] = [str(path) for path in written]
+    if request.as_json:
+        click.echo(json.dumps(fields, indent=2))
+        return
+    if fit is not None:
+        click.echo(pareto_table(fit))
+    condensed = model.condensed
+    assert condensed is not None
+    click.echo(
+        f"{request.output}: {32 * condensed.n_words}-bit codes, {len(condensed.dictionaries)} "
+        f"dictionaries of {condensed.dictionaries[0].n_entries} entries, from "
+        f"{training['seconds'] / 60:.0f} min of mixtures"
+    )
+    click.echo(
+        f"Estimated on {request.target}: {cost.flash / 1024:.0f} KB flash, "
+        f"{cost.ram / 1024:.1f} KB RAM, {cost.mips:.1f} M instructions a second; "
+        "blsh-bench measures it"
+    )
+    for path in written:
+        click.echo(f"Also written: {path}")

@@ -1,0 +1,376 @@
+"""Training of condensed models: options and frames in, a model out."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from threadpoolctl import threadpool_limits
+
+from blsh_trainer.augmentation import Mixer
+from blsh_trainer.condensation import (
+    WORD,
+    Parameters,
+    Plan,
+    Rounding,
+    initial_parameters,
+    loss_and_gradients,
+    mask_levels,
+    rounded_projection,
+    signs,
+)
+from blsh_trainer.condensed_frames import CondensedFrames, collect_condensed_frames
+from blsh_trainer.condensed_model import Condensed, CondensedDictionary, HashGroup
+from blsh_trainer.corpus import Recordings
+from blsh_trainer.errors import BlshError
+from blsh_trainer.hashing import pack_codes
+from blsh_trainer.levels import make_grid
+from blsh_trainer.model_file import Geometry, Model, check_geometry
+
+FloatArray = npt.NDArray[np.float32]
+
+TRACKERS = ((0, 0), (4, 4), (7, 1))
+"""The frame before; an average over some sixteen frames; a noise floor (see `levels.tracked`)."""
+MIXTURE_SECONDS = 5.0
+
+BATCH = 512
+SHARDS = 2  # threads, and parts of a batch whose gradients add up in a fixed order
+WARM_UP_STEPS = 50
+LAST_RATE = 0.02  # of the learning rate that is left at the end
+NEAREST_FROM = 0.3  # part of the steps after which only the K nearest entries vote
+ROUNDED_FROM = 0.5  # part of the steps after which weights and masks are rounded as stored
+MASK_LIMIT_QUANTILE = 0.995
+# Learning rates of Adam: signs want larger steps than what they are the signs of.
+RATES = Parameters(0.003, 0.003, 0.009, 0.018, 0.0045)  # type: ignore[arg-type]
+_BETAS, _EPSILON = (0.9, 0.999), 1e-8
+_MIXING_STREAM, _START_STREAM, _BATCH_STREAM = 11, 12, 13
+
+
+@dataclass(frozen=True)
+class CondensedOptions:
+    """What decides a condensed model.
+
+    Attributes:
+        rate: Sampling rate in Hz.
+        frame: Frame in samples.
+        hop: Hop in samples.
+        words: 32-bit words of a frame's code.
+        compared: Words of it that each dictionary compares.
+        reach: Part of all cells whose features each word sees; 1 for all.
+        bands: Dictionaries that tile the cells in a layer.
+        layers: Layers J, staggered against each other.
+        entries: T of each dictionary.
+        neighbours: K.
+        mask_bits: Bits of a mask level.
+        minutes: Minutes of augmented mixtures.
+        steps: Gradient steps.
+        seed: Seed of everything random.
+    """
+
+    rate: int = 16000
+    frame: int = 1024
+    hop: int = 512
+    words: int = 8
+    compared: int = 4
+    reach: float = 1.0
+    bands: int = 8
+    layers: int = 4
+    entries: int = 64
+    neighbours: int = 8
+    mask_bits: int = 4
+    minutes: float = 400.0
+    steps: int = 8000
+    seed: int = 0
+
+    @property
+    def geometry(self) -> Geometry:
+        """Framing."""
+        return Geometry(self.rate, self.frame, self.hop, "levels", "sine")
+
+    def check(self) -> None:
+        """Raise `BlshError` naming the option where a value is impossible."""
+        check_geometry(self.geometry)
+        limits = {
+            "words": (1, 64), "compared": (1, self.words), "bands": (1, 32), "layers": (1, 16),
+            "entries": (2, 4096), "neighbours": (1, min(self.entries, 255)), "mask_bits": (1, 4),
+            "steps": (2, 10**7), "seed": (0, 2**63), "reach": (0.01, 1), "minutes": (0.1, 10**5),
+        }  # fmt: skip
+        for name, (low, high) in limits.items():
+            if not low <= getattr(self, name) <= high:
+                option = name.replace("_", "-")
+                raise BlshError(f"--{option} {getattr(self, name)}: must be {low} to {high}")
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """Where the optimiser is.
+
+    Attributes:
+        step: Steps done.
+        parameters: What has been learned.
+        first: Adam's first moments.
+        second: Adam's second moments.
+        mask_limit: Log-odds of the outermost mask level; 0 until masks are rounded.
+        losses: Mean loss a frame of each hundred steps.
+    """
+
+    step: int
+    parameters: Parameters
+    first: Parameters
+    second: Parameters
+    mask_limit: float = 0.0
+    losses: tuple[float, ...] = ()
+
+
+def collect(
+    recordings: Recordings,
+    options: CondensedOptions,
+    on_mixture: Callable[[float], None] | None = None,
+) -> CondensedFrames:
+    """Augmented mixtures of some recordings as training frames.
+
+    Raises:
+        BlshError: A recording cannot be used, or all are silent.
+    """
+    seed = int(np.random.default_rng([options.seed, _MIXING_STREAM]).integers(2**62))
+    mixer = Mixer(recordings.speech, recordings.noise, options.rate, MIXTURE_SECONDS, seed)
+    count = max(1, round(options.minutes * 60 / MIXTURE_SECONDS))
+    return collect_condensed_frames(
+        mixer.mixtures(count), options.geometry, make_grid(options.geometry), TRACKERS, on_mixture
+    )
+
+
+def make_plan(options: CondensedOptions, frames: CondensedFrames) -> Plan:
+    """The plan for some frames, by how much their cells matter."""
+    n_cells = frames.gains.shape[1]
+    sample = frames.weights[:: max(1, frames.n_frames // 20_000)].astype(np.float64).mean(axis=0)
+    return make_plan_of(options, n_cells, frames.features.shape[1] // n_cells, sample)
+
+
+def make_plan_of(
+    options: CondensedOptions,
+    n_cells: int,
+    kinds: int,
+    weights: npt.NDArray[np.float64] | None = None,
+) -> Plan:
+    """Bands half way between equal weight and equal numbers of cells, staggered by layer.
+
+    Args:
+        options: Shape.
+        n_cells: G.
+        kinds: Features a cell.
+        weights: ``(G,)`` how much each cell matters; all the same by default.
+    """
+    weights = np.ones(n_cells) if weights is None else weights
+    share = 0.5 * weights / weights.sum() + 0.5 / n_cells
+    edges = np.interp(
+        np.linspace(0, 1, options.bands + 1), np.concatenate([[0], np.cumsum(share)]),
+        np.arange(n_cells + 1),
+    )  # fmt: skip
+    cells = [
+        pair for layer in range(options.layers) for pair in _staggered(edges, layer, options.layers)
+    ]
+    centres = np.interp(
+        (np.arange(options.words) + 0.5) / options.words * options.bands,
+        np.arange(options.bands + 1), edges,
+    )  # fmt: skip
+    reach = max(1, round(options.reach * n_cells))
+    feature_ranges = []
+    for centre in centres:
+        first = int(np.clip(round(centre - reach / 2), 0, n_cells - reach))
+        feature_ranges.append((first * kinds, (first + reach) * kinds))
+    return Plan(
+        feature_ranges=tuple(feature_ranges),
+        words=tuple(_nearest_words(pair, centres, options) for pair in cells),
+        cells=tuple(cells),
+        n_features=n_cells * kinds,
+        n_cells=n_cells,
+        layers=options.layers,
+        entries=options.entries,
+        neighbours=options.neighbours,
+        mask_bits=options.mask_bits,
+    )
+
+
+def _staggered(edges: npt.NDArray[np.float64], layer: int, layers: int) -> list[tuple[int, int]]:
+    """Tiles of the cells whose inner edges lie ``layer / layers`` of a band higher."""
+    places = np.arange(edges.size) + layer / layers
+    inner = np.rint(np.interp(places[: edges.size - 1], np.arange(edges.size), edges)).astype(int)
+    last = round(float(edges[-1]))
+    bounds = sorted({0, *inner.tolist(), last})
+    return list(itertools.pairwise(bounds))
+
+
+def _nearest_words(
+    cells: tuple[int, int], centres: npt.NDArray[np.float64], options: CondensedOptions
+) -> tuple[int, int]:
+    """The run of words whose projections lie around some cells."""
+    place = float(np.interp((cells[0] + cells[1] - 1) / 2, centres, np.arange(options.words)))
+    first = round(place - (options.compared - 1) / 2)
+    first = min(max(first, 0), options.words - options.compared)
+    return first, first + options.compared
+
+
+def start(options: CondensedOptions, plan: Plan, frames: CondensedFrames) -> TrainingState:
+    """The state before the first step.
+
+    Raises:
+        BlshError: There are fewer frames than entries.
+    """
+    if frames.n_frames < plan.entries:
+        raise BlshError(
+            f"--entries {plan.entries}: there are only {frames.n_frames} training frames; "
+            "ask for fewer entries or give more --minutes"
+        )
+    rng = np.random.default_rng([options.seed, _START_STREAM])
+    index = np.sort(rng.choice(frames.n_frames, plan.entries, replace=False))
+    parameters = initial_parameters(
+        plan, frames.standardised(index), frames.ideal_gains(index), rng
+    )
+    zeros = parameters.map(np.zeros_like)
+    return TrainingState(0, parameters, zeros, zeros)
+
+
+def train_condensed(
+    state: TrainingState,
+    options: CondensedOptions,
+    plan: Plan,
+    frames: CondensedFrames,
+    on_step: Callable[[TrainingState, float], None] | None = None,
+) -> TrainingState:
+    """Take the steps that are left.
+
+    Each step's frames depend on the seed and its number only, and gradients add up in a fixed
+    order, so an interrupted training that goes on ends where an uninterrupted one does.
+
+    Args:
+        state: From `start` or of an earlier run.
+        options: Steps and seed.
+        plan: Shape.
+        frames: What to learn from.
+        on_step: Called after each step with the state and a running mean of the loss.
+    """
+    running = state.losses[-1] if state.losses else math.nan
+    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(SHARDS) as pool:
+        while state.step < options.steps:
+            state, loss = _step(state, options, plan, frames, pool)
+            running = loss if math.isnan(running) else 0.99 * running + 0.01 * loss
+            if state.step % 100 == 0:
+                state = replace(state, losses=(*state.losses, running))
+            if on_step is not None:
+                on_step(state, running)
+    return state
+
+
+def _step(
+    state: TrainingState,
+    options: CondensedOptions,
+    plan: Plan,
+    frames: CondensedFrames,
+    pool: ThreadPoolExecutor,
+) -> tuple[TrainingState, float]:
+    progress = state.step / options.steps
+    limit = state.mask_limit
+    if progress >= ROUNDED_FROM and not limit:
+        limit = float(np.quantile(np.abs(state.parameters.masks), MASK_LIMIT_QUANTILE))
+    rounding = Rounding(progress >= NEAREST_FROM, limit, weights=progress >= ROUNDED_FROM)
+    rng = np.random.default_rng([options.seed, _BATCH_STREAM, state.step])
+    index = rng.integers(frames.n_frames, size=BATCH)
+
+    def of_shard(shard: npt.NDArray[np.int64]) -> tuple[float, Parameters]:
+        return loss_and_gradients(state.parameters, plan, frames.batch(shard), rounding)
+
+    shards = list(pool.map(of_shard, np.split(index, SHARDS)))
+    loss = sum(part for part, _ in shards) / SHARDS
+    gradients = shards[0][1]
+    for _, others in shards[1:]:
+        gradients = gradients.map(np.add, others)
+    warm = min(1.0, (state.step + 1) / WARM_UP_STEPS)
+    decay = LAST_RATE + (1 - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * progress))
+    step = state.step + 1
+    first = state.first.map(lambda m, g: _BETAS[0] * m + (1 - _BETAS[0]) * g, gradients)
+    second = state.second.map(lambda v, g: _BETAS[1] * v + (1 - _BETAS[1]) * g * g, gradients)
+    bias = (1 - _BETAS[1] ** step) ** 0.5 / (1 - _BETAS[0] ** step)
+
+    def moved(value: FloatArray, m: FloatArray, v: FloatArray, rate: Any) -> FloatArray:
+        change = np.float32(rate * warm * decay * bias) * m / (np.sqrt(v) + np.float32(_EPSILON))
+        return (value - change).astype(np.float32)
+
+    parameters = state.parameters.map(moved, first, second, RATES)
+    return replace(
+        state, step=step, parameters=parameters, first=first, second=second, mask_limit=limit
+    ), loss
+
+
+def build_condensed(
+    state: TrainingState,
+    options: CondensedOptions,
+    plan: Plan,
+    frames: CondensedFrames,
+    training: dict[str, Any],
+) -> Model:
+    """Put what has been learned into a model.
+
+    Args:
+        state: After any number of steps.
+        options: Of the training.
+        plan: Shape.
+        frames: For the features' mean and scale.
+        training: Further entries of the model's record of its training.
+    """
+    learned = state.parameters
+    limit = state.mask_limit or float(np.quantile(np.abs(learned.masks), MASK_LIMIT_QUANTILE))
+    top = (1 << plan.mask_bits) - 1
+    levels = mask_levels(learned.masks, plan.mask_bits, limit)
+    codes = signs(learned.codes) > 0
+    dictionaries = tuple(
+        CondensedDictionary(
+            cells=cells,
+            words=words,
+            neighbours=plan.neighbours,
+            codes=pack_codes(codes[index]),
+            masks=levels[index, :, : cells[1] - cells[0]],
+            weights=np.exp(
+                -2 * np.exp(learned.log_sharpness[index]) * np.arange(plan.code_bits + 1)
+            ).astype(np.float32),
+        )
+        for index, (words, cells) in enumerate(zip(plan.words, plan.cells, strict=True))
+    )
+    record = {
+        "options": {"method": "condensed", **asdict(options)},
+        "frames": frames.n_frames,
+        "seconds": round(frames.seconds, 3),
+        "steps": state.step,
+        "loss": [round(loss, 6) for loss in state.losses],
+        **training,
+    }
+    condensed = Condensed(
+        grid=make_grid(options.geometry),
+        trackers=TRACKERS,
+        hashes=_hash_groups(learned, plan, frames),
+        dictionaries=dictionaries,
+        mask_bits=plan.mask_bits,
+        vote_scale=2 * limit / top,
+        vote_offset=-plan.layers * limit,
+    )
+    return Model(options.geometry, (), None, record, condensed)
+
+
+def _hash_groups(learned: Parameters, plan: Plan, frames: CondensedFrames) -> tuple[HashGroup, ...]:
+    """Projections on features as they are, for those on features without mean and scaled."""
+    rounded = rounded_projection(learned.projection)
+    scaled = rounded / np.float32(frames.scale)
+    bias = (learned.bias - scaled @ frames.mean).astype(np.float32)
+    groups = []
+    for index, (first, last) in enumerate(plan.feature_ranges):
+        rows = slice(index * WORD, (index + 1) * WORD)
+        groups.append(
+            HashGroup((first, last), scaled[rows, first:last].astype(np.float32), bias[rows])
+        )
+    return tuple(groups)

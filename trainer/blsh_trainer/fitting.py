@@ -1,0 +1,233 @@
+"""The best condensed model that fits a budget: candidates, short trainings, a longer one, a choice.
+
+Candidates are shapes on a small grid, of which only those that the cost model finds within the
+budget are looked at. A spread of them is trained briefly; the best of these train for longer; the
+best of those wins. All are compared by SDR on talkers and noise types that training never hears.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from blsh_trainer.condensed_frames import CondensedFrames
+from blsh_trainer.condensed_training import (
+    CondensedOptions,
+    build_condensed,
+    collect,
+    make_plan,
+    start,
+    train_condensed,
+)
+from blsh_trainer.cost_model import Cost, estimated_cost, estimated_cost_of
+from blsh_trainer.denoiser import denoise
+from blsh_trainer.errors import BlshError
+from blsh_trainer.holdout import Split, validation_mixtures
+from blsh_trainer.metrics import bss_eval
+from blsh_trainer.mixing import Mixture
+from blsh_trainer.model_file import Model
+from blsh_trainer.presets import Budget
+
+FRONT_ENDS = ((1024, 512), (512, 256), (1024, 256))
+WORDS = (2, 4, 6, 8, 12, 16, 24)
+COMPARED = (1, 2, 4, 8)
+REACHES = (0.25, 0.4, 1.0)
+LAYERS = (2, 4, 8)
+ENTRIES = (32, 64, 128)
+NEIGHBOURS = (4, 8)
+MASK_BITS = (3, 4)
+
+BRIEF_TRIALS, BRIEF_STEPS = 8, 500
+LONGER_TRIALS, LONGER_STEPS = 3, 1500
+TRIAL_MINUTES = 120.0
+
+OnTrial = Callable[["Trial | None", str], None]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One candidate that was trained.
+
+    Attributes:
+        options: Its shape, and the steps it was trained for.
+        cost: Its estimated cost.
+        sdr: Mean validation SDR in dB.
+    """
+
+    options: CondensedOptions
+    cost: Cost
+    sdr: float
+
+    def __str__(self) -> str:
+        o = self.options
+        return (
+            f"{self.sdr:5.2f} dB  {self.cost.mips:5.1f} M/s  {self.cost.flash / 1024:5.0f} KB  "
+            f"frame {o.frame}/{o.hop}, {o.words} words of which {o.compared} compared, reach "
+            f"{o.reach:g}, {o.layers} x {o.bands} dictionaries of {o.entries}, K = {o.neighbours}, "
+            f"{o.mask_bits}-bit masks, {o.steps} steps"
+        )
+
+    def record(self) -> dict[str, Any]:
+        """For reports in JSON."""
+        return {
+            "sdr": round(self.sdr, 3),
+            "cost": asdict(self.cost),
+            "options": asdict(self.options),
+        }
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a search found.
+
+    Attributes:
+        options: Of the winner, with all its steps.
+        budget: What it had to fit.
+        trials: All that was trained, in order.
+        mixtures: What the trials were compared on.
+    """
+
+    options: CondensedOptions
+    budget: Budget
+    trials: tuple[Trial, ...]
+    mixtures: tuple[Mixture, ...]
+
+    @property
+    def best(self) -> Trial:
+        """The last trial: the winner, once it is trained to the end."""
+        return self.trials[-1]
+
+    def scored(self, model: Model, target: str) -> Fit:
+        """With the winner's model as a further trial."""
+        cost = estimated_cost(model, target)
+        trial = Trial(self.options, cost, validation_sdr(model, self.mixtures))
+        return replace(self, trials=(*self.trials, trial))
+
+
+def validation_sdr(model: Model, mixtures: tuple[Mixture, ...]) -> float:
+    """Mean SDR in dB of a model on some mixtures."""
+    scores = [bss_eval(m.speech, m.noise, denoise(model, m.noisy)).sdr for m in mixtures]
+    return float(np.mean(scores))
+
+
+def fitting_candidates(
+    base: CondensedOptions, budget: Budget, target: str
+) -> list[tuple[CondensedOptions, Cost]]:
+    """Shapes within a budget, cheapest first."""
+    found = []
+    for options in _shapes(base):
+        cost = estimated_cost_of(options, target)
+        if cost.fits(budget):
+            found.append((options, cost))
+    return sorted(found, key=lambda pair: (pair[1].mips, pair[1].flash))
+
+
+def spread(
+    candidates: list[tuple[CondensedOptions, Cost]], budget: Budget, count: int
+) -> list[CondensedOptions]:
+    """Candidates to try: those that use most of the budget, no two of them alike.
+
+    A larger model of a kind is hardly ever worse, so what leaves flash and instructions unused is
+    not tried; and of candidates that differ in one detail only the first is.
+    """
+    ranked = sorted(candidates, key=lambda pair: -_use(pair[1], budget))
+    chosen: list[CondensedOptions] = []
+    for options, _ in ranked:
+        if all(_differences(options, other) >= 2 for other in chosen):
+            chosen.append(options)
+        if len(chosen) == count:
+            break
+    return chosen
+
+
+def fit_options(
+    split: Split, base: CondensedOptions, budget: Budget, target: str, on_trial: OnTrial
+) -> Fit:
+    """Search for the shape with the best validation SDR.
+
+    Args:
+        split: Recordings to train and to compare on.
+        base: Whatever is not searched: steps, minutes, seed, rate.
+        budget: What to fit.
+        target: Core that costs are estimated for.
+        on_trial: Called with each trial when it is done and with what is being done.
+
+    Raises:
+        BlshError: No candidate fits.
+    """
+    candidates = fitting_candidates(base, budget, target)
+    if not candidates:
+        raise BlshError(
+            f"--fit: no shape fits {budget.flash / 1024:.0f} KB flash, {budget.ram / 1024:.0f} KB "
+            f"RAM and {budget.mips:g} M instructions a second on {target}; the smallest needs "
+            f"{smallest_cost(base, target)}; raise --flash, --ram or --mips"
+        )
+    mixtures = tuple(validation_mixtures(split.validation, base.rate, base.seed))
+    trials: list[Trial] = []
+    frames: dict[tuple[int, int], CondensedFrames] = {}
+
+    def attempt(options: CondensedOptions) -> Trial:
+        geometry = (options.frame, options.hop)
+        if geometry not in frames:
+            frames.clear()  # one front end's frames at a time fill enough memory
+            on_trial(None, f"mixing for frame {options.frame}, hop {options.hop}")
+            frames[geometry] = collect(split.training, options)
+        of = frames[geometry]
+        plan = make_plan(options, of)
+        state = train_condensed(
+            start(options, plan, of), options, plan, of,
+            lambda now, loss: on_trial(None, f"step {now.step}/{options.steps}, loss {loss:.3f}"),
+        )  # fmt: skip
+        model = build_condensed(state, options, plan, of, {})
+        trial = Trial(options, estimated_cost(model, target), validation_sdr(model, mixtures))
+        on_trial(trial, "")
+        trials.append(trial)
+        return trial
+
+    brief = min(BRIEF_STEPS, base.steps)
+    short = replace(base, minutes=min(TRIAL_MINUTES, base.minutes))
+    first = [
+        replace(o, steps=brief, minutes=short.minutes)
+        for o in spread(candidates, budget, BRIEF_TRIALS)
+    ]
+    first.sort(key=lambda o: (o.frame, o.hop))
+    best = sorted((attempt(o) for o in first), key=lambda t: -t.sdr)[:LONGER_TRIALS]
+    longer = min(LONGER_STEPS, base.steps)
+    second = sorted(
+        (replace(t.options, steps=longer) for t in best), key=lambda o: (o.frame, o.hop)
+    )
+    winner = max((attempt(o) for o in second), key=lambda t: t.sdr)
+    options = replace(winner.options, steps=base.steps, minutes=base.minutes)
+    return Fit(options, budget, tuple(trials), mixtures)
+
+
+def smallest_cost(base: CondensedOptions, target: str) -> Cost:
+    """The cost of the cheapest shape there is."""
+    return min((estimated_cost_of(o, target) for o in _shapes(base)), key=lambda c: c.mips)
+
+
+def _shapes(base: CondensedOptions) -> Iterator[CondensedOptions]:
+    for (
+        frame,
+        hop,
+    ), words, compared, reach, layers, entries, neighbours, bits in itertools.product(
+        FRONT_ENDS, WORDS, COMPARED, REACHES, LAYERS, ENTRIES, NEIGHBOURS, MASK_BITS
+    ):
+        if compared <= words:
+            yield replace(
+                base, frame=frame, hop=hop, words=words, compared=compared, reach=reach,
+                layers=layers, entries=entries, neighbours=neighbours, mask_bits=bits,
+            )  # fmt: skip
+
+
+def _use(cost: Cost, budget: Budget) -> float:
+    return cost.mips / budget.mips + cost.flash / budget.flash
+
+
+def _differences(a: CondensedOptions, b: CondensedOptions) -> int:
+    one, other = asdict(a), asdict(b)
+    return sum(one[name] != other[name] for name in one)
