@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -90,17 +90,25 @@ def measure(
     model: Model, corpus: Path, snrs_db: Sequence[float], count: int
 ) -> dict[str, npt.NDArray[np.float64]]:
     """Scores by what was scored: ``(count, len(MEASURES))`` each; clean speech has SDR only."""
-    speech, noise = corpus / "speech/test", corpus / "noise/test"
     in_c = _exported(model)
     results = {}
     for snr_db in snrs_db:
-        mixtures = list(scoring_mixtures(speech, noise, count, snr_db))
-        results[f"unprocessed {snr_db:g} dB"] = score(mixtures, lambda samples: samples)
+        mixtures, before = _unprocessed(corpus, snr_db, count)
+        results[f"unprocessed {snr_db:g} dB"] = before
         results[f"C {snr_db:g} dB"] = score(mixtures, in_c)
         if snr_db == 0:
             results["float 0 dB"] = score(mixtures, partial(denoise, model))
             results["C clean"] = _clean(mixtures, in_c)
     return results
+
+
+@lru_cache
+def _unprocessed(
+    corpus: Path, snr_db: float, count: int
+) -> tuple[list[Mixture], npt.NDArray[np.float64]]:
+    """The test mixtures and their scores as they are."""
+    mixtures = list(scoring_mixtures(corpus / "speech/test", corpus / "noise/test", count, snr_db))
+    return mixtures, score(mixtures, lambda samples: samples)
 
 
 def _exported(model: Model) -> Denoise:

@@ -209,8 +209,8 @@ def document(model: Model) -> str:
         f"Held out of its training: {recorded['talkers']} LibriSpeech talkers, drawn by the seed, "
         f"and all recordings of {len(HELD_OUT_NOISE)} noise types ({recorded['noise']}). "
         f"{recorded['mixtures']} mixtures of them at {recorded['snr_db']:g} dB, a talker each, and "
-        f"the same speech in noise of the project's own making ({made['noise']}); float reference, "
-        "means:",
+        f"the same speech in noise of the project's own making ({made['noise']}), of which pink "
+        "and babble are like what mixing adds to the training; float reference, means:",
         "",
         "| noise | | " + " | ".join(MEASURES) + " |",
         "| --- | --- |" + " ---: |" * len(MEASURES),

@@ -117,7 +117,8 @@ def test_commands_run(block: Block, folder: Path, tmp_path: Path) -> None:
     """In an empty folder that holds an export and a model; `blsh-train` was only parsed above."""
     if not any(line.endswith("-o blsh") for line in block.commands):
         shutil.copytree(folder, tmp_path / "blsh")
-    shutil.copyfile(default_model(), tmp_path / "my_model.npz")
+    for name in ("model.npz", "my_model.npz"):
+        shutil.copyfile(default_model(), tmp_path / name)
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     for line in block.commands:
         words = words_of(line)
