@@ -1,6 +1,6 @@
 """What each idea of the condensed models is worth, on a validation split of the training side.
 
-Trains variants of one model for a few thousand steps each on speech/train, speech/extra,
+Trains variants of one model for 1500 steps each on speech/train, speech/extra,
 noise/train and noise/extra less the talkers and noise types that are held out, and scores them on
 those. Nothing here sees the test split.
 
@@ -40,7 +40,7 @@ from quality import score
 
 TARGET = "cortex-m4"
 BASE = CondensedOptions(
-    words=8, compared=4, reach=0.6, layers=4, entries=64, neighbours=8, minutes=150, steps=2500
+    words=8, compared=4, reach=0.6, layers=4, entries=64, neighbours=8, minutes=100, steps=1500
 )
 
 

@@ -210,7 +210,9 @@ def document(model: Model) -> str:
         f"and all recordings of {len(HELD_OUT_NOISE)} noise types ({recorded['noise']}). "
         f"{recorded['mixtures']} mixtures of them at {recorded['snr_db']:g} dB, a talker each, and "
         f"the same speech in noise of the project's own making ({made['noise']}), of which pink "
-        "and babble are like what mixing adds to the training; float reference, means:",
+        "and babble are like what mixing adds to the training. The preset's shape was chosen on "
+        "parts of the same corpus, which may share recordings with these: the figures may flatter "
+        "a little. Float reference, means:",
         "",
         "| noise | | " + " | ".join(MEASURES) + " |",
         "| --- | --- |" + " ---: |" * len(MEASURES),
