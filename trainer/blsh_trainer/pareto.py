@@ -68,9 +68,9 @@ def _plot(fit: Fit) -> bytes | None:
         [trial.cost.mips for trial in fit.trials], [trial.sdr for trial in fit.trials], c=flash
     )
     front = pareto_front(fit.trials)
-    axes.plot(
+    axes.scatter(
         [trial.cost.mips for trial in front], [trial.sdr for trial in front],
-        linewidth=1, label="Pareto front",
+        s=120, facecolors="none", edgecolors="black", label="Pareto front",
     )  # fmt: skip
     axes.plot(fit.best.cost.mips, fit.best.sdr, "r*", markersize=14, label="chosen, trained fully")
     axes.axvline(fit.budget.mips, color="grey", linestyle="--", label="budget")
