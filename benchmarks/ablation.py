@@ -16,16 +16,10 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import blsh_trainer.condensed_training as training
 import numpy as np
 from blsh_trainer.condensed_frames import CondensedFrames
-from blsh_trainer.condensed_training import (
-    CondensedOptions,
-    build_condensed,
-    make_plan,
-    start,
-    train_condensed,
-)
+from blsh_trainer.condensed_options import CondensedOptions
+from blsh_trainer.condensed_training import collect, learn
 from blsh_trainer.corpus import find_recordings
 from blsh_trainer.cost_model import estimated_cost
 from blsh_trainer.denoiser import denoise
@@ -98,7 +92,7 @@ def run(args: argparse.Namespace) -> None:
     )
     split = hold_out(recordings, BASE.seed)
     mixtures = tuple(validation_mixtures(split.validation, BASE.rate, BASE.seed))
-    frames = training.collect(split.training, BASE)
+    frames = collect(split.training, BASE)
     before = score(mixtures, lambda samples: samples).mean(axis=0)
     print(f"{len(mixtures)} validation mixtures, unprocessed {before[0]:.2f} dB SDR", flush=True)
     results = []
@@ -118,7 +112,7 @@ def trained(variant: Variant, frames: CondensedFrames) -> Model:
     """The model of a variant."""
     of = frames
     if variant.without:
-        kinds = 1 + len(training.TRACKERS)
+        kinds = variant.options.kinds
         kept = np.ones(frames.features.shape[1], bool)
         for kind in variant.without:
             kept[kind::kinds] = False
@@ -128,9 +122,7 @@ def trained(variant: Variant, frames: CondensedFrames) -> Model:
     if variant.unweighted:
         energy = float(of.weights.astype(np.float64).mean())
         of = replace(of, weights=np.full_like(of.weights, energy))
-    plan = make_plan(variant.options, frames)
-    state = train_condensed(start(variant.options, plan, of), variant.options, plan, of)
-    model = build_condensed(state, variant.options, plan, of, {})
+    model = learn(variant.options, of)
     return _blind(model, variant.without) if variant.without else model
 
 

@@ -22,14 +22,7 @@ import numpy as np
 import numpy.typing as npt
 from blsh_codegen.denoise import compiled_runtime, denoise_samples
 from blsh_trainer.audio import INT16_FULL_SCALE, to_int16
-from blsh_trainer.condensed_training import (
-    TrainingState,
-    build_condensed,
-    collect,
-    make_plan,
-    start,
-    train_condensed,
-)
+from blsh_trainer.condensed_training import TrainingState, collect, learn
 from blsh_trainer.corpus import find_recordings
 from blsh_trainer.denoiser import denoise
 from blsh_trainer.errors import BlshError
@@ -68,20 +61,17 @@ def trained(corpus: Path, path: Path, preset: str, seed: int) -> Model:
     began = time.monotonic()
     frames = collect(recordings, options)
     mixed = time.monotonic()
-    plan = make_plan(options, frames)
 
     def on_step(state: TrainingState, loss: float) -> None:
         if state.step % 500 == 0:
             print(f"  {path.stem}: step {state.step}, loss {loss:.4f}", file=sys.stderr, flush=True)
 
-    state = train_condensed(start(options, plan, frames), options, plan, frames, on_step)
-    record = {
-        "preset": preset,
-        "fingerprint": recordings.fingerprint,
-        "mixing_seconds": round(mixed - began, 1),
-        "learning_seconds": round(time.monotonic() - mixed, 1),
-    }
-    model = build_condensed(state, options, plan, frames, record)
+    model = learn(options, frames, on_step).with_record(
+        preset=preset,
+        fingerprint=recordings.fingerprint,
+        mixing_seconds=round(mixed - began, 1),
+        learning_seconds=round(time.monotonic() - mixed, 1),
+    )
     save_model(model, path)
     return model
 

@@ -20,14 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from blsh_trainer.condensed_options import CondensedOptions
 from blsh_trainer.condensed_training import (
-    CondensedOptions,
     TrainingState,
-    build_condensed,
     collect,
-    make_plan,
-    start,
-    train_condensed,
+    learn,
 )
 from blsh_trainer.corpus import Recordings
 from blsh_trainer.denoiser import denoise
@@ -132,8 +129,6 @@ def train(split: Split, options: CondensedOptions) -> Model:
             print(f"step {state.step}, loss {loss:.4f}", file=sys.stderr, flush=True)
 
     frames = collect(split.training, options, on_mixture)
-    plan = make_plan(options, frames)
-    state = train_condensed(start(options, plan, frames), options, plan, frames, on_step)
     record = {
         "preset": PRESET,
         "fingerprint": split.training.fingerprint,
@@ -144,12 +139,11 @@ def train(split: Split, options: CondensedOptions) -> Model:
         "speech_files": len(split.training.speech),
         "noise_files": len(split.training.noise),
     }
-    model = build_condensed(state, options, plan, frames, record)
-    scores = {
-        "validation": validated(model, split.recorded, HELD_OUT_NOISE),
-        "validation_on_made_noise": validated(model, split.made, sorted(NOISES)),
-    }
-    return replace(model, training={**model.training, **scores})
+    model = learn(options, frames, on_step).with_record(**record)
+    return model.with_record(
+        validation=validated(model, split.recorded, HELD_OUT_NOISE),
+        validation_on_made_noise=validated(model, split.made, sorted(NOISES)),
+    )
 
 
 def validated(model: Model, mixtures: Sequence[Mixture], noise: Sequence[str]) -> dict[str, Any]:

@@ -16,13 +16,9 @@ import numpy as np
 from blsh_codegen.bench import run_benchmark
 from blsh_codegen.targets import find_target
 from blsh_trainer.condensed_frames import CondensedFrames, collect_condensed_frames
-from blsh_trainer.condensed_training import (
-    TRACKERS,
-    CondensedOptions,
-    build_condensed,
-    make_plan,
-    start,
-)
+from blsh_trainer.condensed_options import CondensedOptions
+from blsh_trainer.condensed_plan import make_plan
+from blsh_trainer.condensed_training import build_condensed, start
 from blsh_trainer.cost_model import QUANTITIES, TARGETS, shape_of
 from blsh_trainer.levels import make_grid
 from blsh_trainer.mixing import mix_at
@@ -74,14 +70,14 @@ def synthetic_frames(options: CondensedOptions, seed: int = 0) -> CondensedFrame
         for _ in range(2)
     ]
     grid = make_grid(options.geometry)
-    return collect_condensed_frames(mixtures, options.geometry, grid, TRACKERS)
+    return collect_condensed_frames(mixtures, options.geometry, grid, options.trackers)
 
 
 def untrained(options: CondensedOptions) -> Model:
     """A model of a shape as training starts with it: its entries are frames of speech."""
     frames = synthetic_frames(options)
     plan = make_plan(options, frames)
-    return build_condensed(start(options, plan, frames), options, plan, frames, {})
+    return build_condensed(start(options, plan, frames), options, plan, frames)
 
 
 def measured(model: Model, target: str, compiler: str = "zig") -> dict[str, float]:

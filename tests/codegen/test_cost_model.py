@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from blsh_codegen.emulator import emulation_unavailable_reason
 from blsh_codegen.targets import find_target
-from blsh_trainer.condensed_training import CondensedOptions
+from blsh_trainer.condensed_options import CondensedOptions
 from blsh_trainer.cost_model import (
     QUANTITIES,
     TARGETS,

@@ -25,7 +25,7 @@ from blsh_codegen.tables import quantise
 from blsh_codegen.targets import find_target
 from blsh_codegen.toolchain import WARNING_FLAGS, find_host_compiler
 from blsh_trainer.cli import train
-from blsh_trainer.condensed_training import CondensedOptions
+from blsh_trainer.condensed_options import CondensedOptions
 from blsh_trainer.model_file import Geometry, Model, load_model
 from blsh_trainer.presets import PRESETS
 

@@ -15,11 +15,12 @@ from blsh_trainer.cli import train
 from blsh_trainer.condensation import Rounding, predicted_gains
 from blsh_trainer.condensed_denoiser import cell_votes, condensed_bits, released
 from blsh_trainer.condensed_frames import CondensedFrames
+from blsh_trainer.condensed_options import CondensedOptions
+from blsh_trainer.condensed_plan import make_plan
 from blsh_trainer.condensed_training import (
-    CondensedOptions,
     build_condensed,
     collect,
-    make_plan,
+    learn,
     start,
     train_condensed,
 )
@@ -50,11 +51,9 @@ def frames(recordings: Recordings) -> CondensedFrames:
 
 
 def test_training_denoises_talkers_it_has_not_heard(corpus: Path, frames: CondensedFrames) -> None:
-    plan = make_plan(SMALL, frames)
-    state = train_condensed(start(SMALL, plan, frames), SMALL, plan, frames)
-    model = build_condensed(state, SMALL, plan, frames, {})
+    model = learn(SMALL, frames)
     check_model(model)
-    assert state.losses[-1] < 0.7 * _first_loss(frames)
+    assert model.training["loss"][-1] < 0.7 * _first_loss(frames)
     test = find_recordings([corpus / "speech/test"], [corpus / "noise/train"])
     gains = []
     for mixture in draw_mixtures(
@@ -90,7 +89,7 @@ def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(
     state, options, fingerprint = load_checkpoint(tmp_path / "c")
     assert (state.step, options, fingerprint) == (90, SMALL, "f")
     resumed = train_condensed(state, options, plan, frames)
-    one, other = (build_condensed(s, SMALL, plan, frames, {}) for s in (whole, resumed))
+    one, other = (build_condensed(s, SMALL, plan, frames) for s in (whole, resumed))
     assert one.condensed is not None and other.condensed is not None
     for a, b in zip(one.condensed.dictionaries, other.condensed.dictionaries, strict=True):
         assert (a.codes == b.codes).all() and (a.masks == b.masks).all()
@@ -99,7 +98,7 @@ def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(
 def test_the_model_computes_what_was_trained(frames: CondensedFrames) -> None:
     plan = make_plan(SMALL, frames)
     state = train_condensed(start(SMALL, plan, frames), SMALL, plan, frames)
-    condensed = build_condensed(state, SMALL, plan, frames, {}).condensed
+    condensed = build_condensed(state, SMALL, plan, frames).condensed
     assert condensed is not None
     index = np.arange(0, frames.n_frames, 7)
     rounding = Rounding(True, state.mask_limit, weights=True)
@@ -206,6 +205,50 @@ def test_ctrl_c_leaves_a_checkpoint_that_resume_takes(
     assert not checkpoint.exists()
 
 
+FIT = (
+    "--fit", "--flash", "64K", "--ram", "16K", "--mips", "6", "--rate", "8000", "--minutes", "1",
+    "--steps", "20",
+)  # fmt: skip
+
+
+@pytest.fixture
+def few_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("blsh_trainer.fitting.BRIEF_TRIALS", 3)
+    monkeypatch.setattr("blsh_trainer.fitting.LONGER_TRIALS", 2)
+
+
+@pytest.mark.usefixtures("few_trials")
+def test_a_fit_goes_on_with_the_training_of_its_winner(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output, whole = tmp_path / "m.npz", tmp_path / "whole.npz"
+    assert command(corpus, whole, *FIT).exit_code == 0
+
+    def interrupted(*_: object) -> object:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("blsh_trainer.cli_condensed.train_condensed", interrupted)
+    assert command(corpus, output, *FIT).exit_code == 130
+    monkeypatch.undo()
+    checkpoint = ("--resume", f"{output}.checkpoint")
+    result = command(corpus, output, *FIT[:7], *checkpoint, "--json")
+    assert result.exit_code == 0, result.output
+    assert len(json.loads(result.stdout)["trials"]) == 6
+    models = [load_model(path).with_record(learning_seconds=0) for path in (output, whole)]
+    assert models[0].sha256 == models[1].sha256
+    (tmp_path / "m.fit.json").write_text("{}")
+    save_checkpoint(tmp_path / "m.npz.checkpoint", *_untouched(corpus))
+    result = command(corpus, output, *FIT[:7], *checkpoint)
+    assert result.exit_code == 2
+    assert "m.fit.json: not what blsh-train --fit writes" in result.stderr
+
+
+def _untouched(corpus: Path) -> tuple[condensed_training.TrainingState, CondensedOptions, str]:
+    recordings = find_recordings([corpus / "speech/train"], [corpus / "noise/train"])
+    frames = collect(recordings, SMALL)
+    return start(SMALL, make_plan(SMALL, frames), frames), SMALL, recordings.fingerprint
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -231,16 +274,12 @@ def test_bad_options_are_named(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.usefixtures("few_trials")
 def test_fit_returns_the_best_of_what_it_tried_within_the_budget(
-    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    corpus: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("blsh_trainer.fitting.BRIEF_TRIALS", 3)
-    monkeypatch.setattr("blsh_trainer.fitting.LONGER_TRIALS", 2)
     output = tmp_path / "m.npz"
-    result = command(
-        corpus, output, "--fit", "--flash", "64K", "--ram", "16K", "--mips", "6",
-        "--rate", "8000", "--minutes", "1", "--steps", "20", "--json",
-    )  # fmt: skip
+    result = command(corpus, output, *FIT, "--json")
     assert result.exit_code == 0, result.output
     told = json.loads(result.stdout)
     assert len(told["trials"]) == 6

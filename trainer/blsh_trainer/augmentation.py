@@ -18,7 +18,7 @@ import numpy.typing as npt
 from scipy import signal
 
 from blsh_trainer.audio import read_mono
-from blsh_trainer.mixing import CROSS_FADE_SECONDS, Mixture, excerpt, mix_at
+from blsh_trainer.mixing import CROSS_FADE_SECONDS, Mixture, by_folder, excerpt, mix_at
 
 FloatArray = npt.NDArray[np.float32]
 _T = TypeVar("_T")
@@ -50,8 +50,8 @@ class Mixer:
             seconds: Length of each mixture.
             seed: Of all choices.
         """
-        self._talkers = _by_folder(speech)
-        self._types = _by_folder(noise)
+        self._talkers = [files for _, files in sorted(by_folder(speech).items())]
+        self._types = [files for _, files in sorted(by_folder(noise).items())]
         self._rate = rate
         self._n_samples = round(seconds * rate)
         self._seed = seed
@@ -114,13 +114,6 @@ def coloured_noise(n_samples: int, rate: int, rng: np.random.Generator) -> Float
     gains_db = np.cumsum(rng.normal(0, 6, 6)) + np.linspace(0, rng.uniform(-40, 5), 6)
     gain_db = np.interp(np.log(hz + 30), np.log(knots_hz), gains_db)
     return np.fft.irfft(spectrum * 10 ** (gain_db / 20), n_samples).astype(np.float32)
-
-
-def _by_folder(paths: Sequence[Path]) -> list[list[Path]]:
-    folders: dict[Path, list[Path]] = {}
-    for path in paths:
-        folders.setdefault(path.parent, []).append(path)
-    return [folders[folder] for folder in sorted(folders)]
 
 
 def _draw(rng: np.random.Generator, items: Sequence[_T]) -> _T:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from blsh_trainer.condensation import Parameters, Plan
-from blsh_trainer.condensed_training import CondensedOptions, TrainingState
+from blsh_trainer.condensed_options import CondensedOptions, options_of
+from blsh_trainer.condensed_training import TrainingState
 from blsh_trainer.errors import BlshError
 from blsh_trainer.files import write_atomically
 
@@ -86,7 +87,7 @@ def load_checkpoint(path: Path) -> tuple[TrainingState, CondensedOptions, str]:
             mask_limit=float(header["mask_limit"]),
             losses=tuple(header["losses"]),
         )
-        return state, CondensedOptions(**header["options"]), str(header["fingerprint"])
+        return state, options_of(header["options"]), str(header["fingerprint"])
     except Exception as error:  # damage shows in zipfile, zlib, ast, json, struct or numpy
         raise BlshError(
             f"--resume {path}: not a checkpoint of this version of blsh-train, or damaged; train "

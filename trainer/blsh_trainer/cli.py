@@ -121,26 +121,26 @@ def train(
     Ctrl-C while projections are learned saves those learned so far as a model; --resume goes on.
 
     With --preset or --fit a condensed model is trained instead, which is better and cheaper (see
-    docs/training.md). Ctrl-C then leaves OUTPUT.checkpoint to --resume from.
+    docs/condensed.md). Ctrl-C then leaves OUTPUT.checkpoint to --resume from.
     """
-    condensed = _condensed_request(context, choices, preset, fit, flash, ram, mips, target, steps)
+    given = {
+        name
+        for name in choices
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT
+    }
+    condensed = _condensed_request(choices, given, preset, fit, flash, ram, mips, target, steps)
     check_writable(output)
     if condensed is not None:
         request = replace(
             condensed, speech=speech, noise=noise, output=output, resume=resume, as_json=as_json
         )
         context.exit(fit_budget(request) if fit else train_preset(request))
-    given = {
-        name
-        for name in choices
-        if context.get_parameter_source(name) is not ParameterSource.DEFAULT
-    }
     context.exit(train_blsh(speech, noise, output, resume, as_json, choices, given))
 
 
 def _condensed_request(
-    context: click.Context,
     choices: dict[str, Any],
+    given: set[str],
     preset: str | None,
     fit: bool,
     flash: str | None,
@@ -162,16 +162,11 @@ def _condensed_request(
     if preset is not None and fit:
         raise BlshError("--preset, --fit: choose one; --fit takes --flash, --ram and --mips")
     for name in choices:
-        given = context.get_parameter_source(name) is not ParameterSource.DEFAULT
-        if given and name not in _SHARED_OPTIONS:
+        if name in given and name not in _SHARED_OPTIONS:
             raise BlshError(
                 f"--{name}: is for the paper's models; --preset and --fit choose it themselves"
             )
-    shared = {
-        name: choices[name]
-        for name in _SHARED_OPTIONS
-        if context.get_parameter_source(name) is not ParameterSource.DEFAULT
-    }
+    shared = {name: choices[name] for name in _SHARED_OPTIONS if name in given}
     if steps is not None:
         shared["steps"] = steps
     request = Request((), (), Path(), target, shared, preset=preset)

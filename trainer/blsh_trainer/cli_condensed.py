@@ -13,12 +13,12 @@ import click
 
 from blsh_trainer.checkpoint import check_checkpoint, load_checkpoint, save_checkpoint
 from blsh_trainer.condensed_frames import CondensedFrames
+from blsh_trainer.condensed_options import CondensedOptions
+from blsh_trainer.condensed_plan import make_plan
 from blsh_trainer.condensed_training import (
-    CondensedOptions,
     TrainingState,
     build_condensed,
     collect,
-    make_plan,
     start,
     train_condensed,
 )
@@ -26,9 +26,9 @@ from blsh_trainer.corpus import Recordings, find_recordings
 from blsh_trainer.cost_model import Cost, estimated_cost
 from blsh_trainer.errors import INTERRUPTED, BlshError
 from blsh_trainer.fitting import Fit, Trial, fit_options
-from blsh_trainer.holdout import hold_out
+from blsh_trainer.holdout import Split, hold_out, validation_mixtures
 from blsh_trainer.model_file import Model, save_model
-from blsh_trainer.pareto import pareto_table, write_pareto
+from blsh_trainer.pareto import load_trials, pareto_table, write_pareto
 from blsh_trainer.presets import PRESETS, Budget, at_rate
 from blsh_trainer.progress import progress_bar
 
@@ -74,71 +74,93 @@ def train_preset(request: Request) -> int:
     Raises:
         BlshError: The recordings, options or files do not allow it.
     """
-    resumed = None if request.resume is None else load_checkpoint(request.resume)
+    recordings = find_recordings(request.speech, request.noise)
+    resumed = _resumed(request, recordings)
     if resumed is not None:
-        options = replace(resumed[1], **request.choices)
-        if replace(options, steps=0) != replace(resumed[1], steps=0):
-            raise BlshError(
-                f"--resume {request.resume}: only --steps may change; leave other options away"
-            )
+        state, options = resumed
     elif request.preset is not None:
-        options = _chosen(PRESETS[request.preset].options, request.choices)
+        state, options = None, _chosen(PRESETS[request.preset].options, request.choices)
     else:
         raise BlshError("--preset: name one of " + ", ".join(PRESETS))
     options.check()
-    recordings = find_recordings(request.speech, request.noise)
-    if resumed is not None and resumed[2] != recordings.fingerprint:
-        raise BlshError(
-            f"--resume {request.resume}: belongs to other recordings; give the same --speech and "
-            "--noise"
-        )
     try:
         frames = _mix(recordings, options)
     except KeyboardInterrupt:
         click.echo("Interrupted before the first step; nothing saved.", err=True)
         return INTERRUPTED
-    model = _learn(request, options, frames, recordings, None if resumed is None else resumed[0])
+    model = _learn(request, options, frames, recordings, state)
     if model is None:
         return INTERRUPTED
-    sha256 = save_model(model, request.output)
-    request.checkpoint.unlink(missing_ok=True)
-    _report(request, model, sha256, estimated_cost(model, request.target))
+    _finish(request, model, estimated_cost(model, request.target))
     return 0
 
 
 def fit_budget(request: Request) -> int:
     """Search for the best model within a budget and write it; returns the command's exit code.
 
+    With a checkpoint of the winner's training the search is over: its trials are read from where
+    they were written before that training began.
+
     Raises:
         BlshError: As `train_preset`, or nothing fits.
     """
     assert request.budget is not None
-    base = _chosen(CondensedOptions(), request.choices)
-    base.check()
     recordings = find_recordings(request.speech, request.noise)
+    resumed = _resumed(request, recordings)
+    base = _chosen(CondensedOptions(), request.choices) if resumed is None else resumed[1]
+    base.check()
     split = hold_out(recordings, base.seed)
     try:
-        with progress_bar("Fitting", None, counted=False) as bar:
-
-            def show(trial: Trial | None, text: str) -> None:
-                bar(0, text)
-                if trial is not None and not request.as_json:
-                    click.echo(f"  {trial}")
-
-            found = fit_options(split, base, request.budget, request.target, show)
+        if resumed is None:
+            found = _search(request, split, base, request.budget)
+            write_pareto(request.output, found)
+        else:
+            found = Fit(
+                base, request.budget, load_trials(request.output),
+                tuple(validation_mixtures(split.validation, base.rate, base.seed)),
+            )  # fmt: skip
         frames = _mix(split.training, found.options)
     except KeyboardInterrupt:
         click.echo("Interrupted while searching; nothing saved.", err=True)
         return INTERRUPTED
-    model = _learn(request, found.options, frames, split.training, None)
+    state = None if resumed is None else resumed[0]
+    model = _learn(request, found.options, frames, split.training, state)
     if model is None:
         return INTERRUPTED
     final = found.scored(model, request.target)
-    written = write_pareto(request.output, final)
-    sha256 = save_model(model, request.output)
-    request.checkpoint.unlink(missing_ok=True)
-    _report(request, model, sha256, final.best.cost, final, written)
+    _finish(request, model, final.best.cost, final, write_pareto(request.output, final))
     return 0
+
+
+def _search(request: Request, split: Split, base: CondensedOptions, budget: Budget) -> Fit:
+    with progress_bar("Fitting", None, counted=False) as bar:
+
+        def show(trial: Trial | None, text: str) -> None:
+            bar(0, text)
+            if trial is not None and not request.as_json:
+                click.echo(f"  {trial}")
+
+        return fit_options(split, base, budget, request.target, show)
+
+
+def _resumed(
+    request: Request, recordings: Recordings
+) -> tuple[TrainingState, CondensedOptions] | None:
+    """Where an interrupted training was, and its options; ``None`` where none goes on."""
+    if request.resume is None:
+        return None
+    state, before, fingerprint = load_checkpoint(request.resume)
+    options = replace(before, **request.choices)
+    if replace(options, steps=0) != replace(before, steps=0):
+        raise BlshError(
+            f"--resume {request.resume}: only --steps may change; leave other options away"
+        )
+    if fingerprint != recordings.fingerprint:
+        raise BlshError(
+            f"--resume {request.resume}: belongs to other recordings; give the same --speech and "
+            "--noise"
+        )
+    return state, options
 
 
 def _chosen(options: CondensedOptions, choices: dict[str, Any]) -> CondensedOptions:
@@ -183,22 +205,23 @@ def _learn(
             err=True,
         )
         return None
-    record = {
-        "preset": request.preset,
-        "fingerprint": recordings.fingerprint,
-        "learning_seconds": round(time.monotonic() - began, 1),
-    }
-    return build_condensed(state, options, plan, frames, record)
+    return build_condensed(state, options, plan, frames).with_record(
+        preset=request.preset,
+        fingerprint=recordings.fingerprint,
+        learning_seconds=round(time.monotonic() - began, 1),
+    )
 
 
-def _report(
+def _finish(
     request: Request,
     model: Model,
-    sha256: str,
     cost: Cost,
     fit: Fit | None = None,
     written: tuple[Path, ...] = (),
 ) -> None:
+    """Write the model, which makes the checkpoint needless, and tell the user."""
+    sha256 = save_model(model, request.output)
+    request.checkpoint.unlink(missing_ok=True)
     training = model.training
     fields: dict[str, Any] = {
         "model": str(request.output),
@@ -226,10 +249,6 @@ def _report(
         f"dictionaries of {condensed.dictionaries[0].n_entries} entries, from "
         f"{training['seconds'] / 60:.0f} min of mixtures"
     )
-    click.echo(
-        f"Estimated on {request.target}: {cost.flash / 1024:.0f} KB flash, "
-        f"{cost.ram / 1024:.1f} KB RAM, {cost.mips:.1f} M instructions a second; "
-        "blsh-bench measures it"
-    )
+    click.echo(f"Estimated on {request.target}: {cost}; blsh-bench measures it")
     for path in written:
         click.echo(f"Also written: {path}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -27,16 +26,16 @@ from blsh_trainer.condensation import (
 )
 from blsh_trainer.condensed_frames import CondensedFrames, collect_condensed_frames
 from blsh_trainer.condensed_model import Condensed, CondensedDictionary, HashGroup
+from blsh_trainer.condensed_options import CondensedOptions
+from blsh_trainer.condensed_plan import make_plan
 from blsh_trainer.corpus import Recordings
 from blsh_trainer.errors import BlshError
 from blsh_trainer.hashing import pack_codes
 from blsh_trainer.levels import make_grid
-from blsh_trainer.model_file import Geometry, Model, check_geometry
+from blsh_trainer.model_file import Model
 
 FloatArray = npt.NDArray[np.float32]
 
-TRACKERS = ((0, 0), (4, 4), (7, 1))
-"""The frame before; an average over some sixteen frames; a noise floor (see `levels.tracked`)."""
 MIXTURE_SECONDS = 5.0
 
 BATCH = 512
@@ -50,61 +49,6 @@ MASK_LIMIT_QUANTILE = 0.995
 RATES = Parameters(0.003, 0.003, 0.009, 0.018, 0.0045)  # type: ignore[arg-type]
 _BETAS, _EPSILON = (0.9, 0.999), 1e-8
 _MIXING_STREAM, _START_STREAM, _BATCH_STREAM = 11, 12, 13
-
-
-@dataclass(frozen=True)
-class CondensedOptions:
-    """What decides a condensed model.
-
-    Attributes:
-        rate: Sampling rate in Hz.
-        frame: Frame in samples.
-        hop: Hop in samples.
-        words: 32-bit words of a frame's code.
-        compared: Words of it that each dictionary compares.
-        reach: Part of all cells whose features each word sees; 1 for all.
-        bands: Dictionaries that tile the cells in a layer.
-        layers: Layers J, staggered against each other.
-        entries: T of each dictionary.
-        neighbours: K.
-        mask_bits: Bits of a mask level.
-        minutes: Minutes of augmented mixtures.
-        steps: Gradient steps.
-        seed: Seed of everything random.
-    """
-
-    rate: int = 16000
-    frame: int = 1024
-    hop: int = 512
-    words: int = 8
-    compared: int = 4
-    reach: float = 1.0
-    bands: int = 8
-    layers: int = 4
-    entries: int = 64
-    neighbours: int = 8
-    mask_bits: int = 4
-    minutes: float = 400.0
-    steps: int = 8000
-    seed: int = 0
-
-    @property
-    def geometry(self) -> Geometry:
-        """Framing."""
-        return Geometry(self.rate, self.frame, self.hop, "levels", "sine")
-
-    def check(self) -> None:
-        """Raise `BlshError` naming the option where a value is impossible."""
-        check_geometry(self.geometry)
-        limits = {
-            "words": (1, 64), "compared": (1, self.words), "bands": (1, 32), "layers": (1, 16),
-            "entries": (2, 4096), "neighbours": (1, min(self.entries, 255)), "mask_bits": (1, 4),
-            "steps": (2, 10**7), "seed": (0, 2**63), "reach": (0.01, 1), "minutes": (0.1, 10**5),
-        }  # fmt: skip
-        for name, (low, high) in limits.items():
-            if not low <= getattr(self, name) <= high:
-                option = name.replace("_", "-")
-                raise BlshError(f"--{option} {getattr(self, name)}: must be {low} to {high}")
 
 
 @dataclass(frozen=True)
@@ -142,79 +86,12 @@ def collect(
     mixer = Mixer(recordings.speech, recordings.noise, options.rate, MIXTURE_SECONDS, seed)
     count = max(1, round(options.minutes * 60 / MIXTURE_SECONDS))
     return collect_condensed_frames(
-        mixer.mixtures(count), options.geometry, make_grid(options.geometry), TRACKERS, on_mixture
+        mixer.mixtures(count),
+        options.geometry,
+        make_grid(options.geometry),
+        options.trackers,
+        on_mixture,
     )
-
-
-def make_plan(options: CondensedOptions, frames: CondensedFrames) -> Plan:
-    """The plan for some frames, by how much their cells matter."""
-    n_cells = frames.gains.shape[1]
-    sample = frames.weights[:: max(1, frames.n_frames // 20_000)].astype(np.float64).mean(axis=0)
-    return make_plan_of(options, n_cells, frames.features.shape[1] // n_cells, sample)
-
-
-def make_plan_of(
-    options: CondensedOptions,
-    n_cells: int,
-    kinds: int,
-    weights: npt.NDArray[np.float64] | None = None,
-) -> Plan:
-    """Bands half way between equal weight and equal numbers of cells, staggered by layer.
-
-    Args:
-        options: Shape.
-        n_cells: G.
-        kinds: Features a cell.
-        weights: ``(G,)`` how much each cell matters; all the same by default.
-    """
-    weights = np.ones(n_cells) if weights is None else weights
-    share = 0.5 * weights / weights.sum() + 0.5 / n_cells
-    edges = np.interp(
-        np.linspace(0, 1, options.bands + 1), np.concatenate([[0], np.cumsum(share)]),
-        np.arange(n_cells + 1),
-    )  # fmt: skip
-    cells = [
-        pair for layer in range(options.layers) for pair in _staggered(edges, layer, options.layers)
-    ]
-    centres = np.interp(
-        (np.arange(options.words) + 0.5) / options.words * options.bands,
-        np.arange(options.bands + 1), edges,
-    )  # fmt: skip
-    reach = max(1, round(options.reach * n_cells))
-    feature_ranges = []
-    for centre in centres:
-        first = int(np.clip(round(centre - reach / 2), 0, n_cells - reach))
-        feature_ranges.append((first * kinds, (first + reach) * kinds))
-    return Plan(
-        feature_ranges=tuple(feature_ranges),
-        words=tuple(_nearest_words(pair, centres, options) for pair in cells),
-        cells=tuple(cells),
-        n_features=n_cells * kinds,
-        n_cells=n_cells,
-        layers=options.layers,
-        entries=options.entries,
-        neighbours=options.neighbours,
-        mask_bits=options.mask_bits,
-    )
-
-
-def _staggered(edges: npt.NDArray[np.float64], layer: int, layers: int) -> list[tuple[int, int]]:
-    """Tiles of the cells whose inner edges lie ``layer / layers`` of a band higher."""
-    places = np.arange(edges.size) + layer / layers
-    inner = np.rint(np.interp(places[: edges.size - 1], np.arange(edges.size), edges)).astype(int)
-    last = round(float(edges[-1]))
-    bounds = sorted({0, *inner.tolist(), last})
-    return list(itertools.pairwise(bounds))
-
-
-def _nearest_words(
-    cells: tuple[int, int], centres: npt.NDArray[np.float64], options: CondensedOptions
-) -> tuple[int, int]:
-    """The run of words whose projections lie around some cells."""
-    place = float(np.interp((cells[0] + cells[1] - 1) / 2, centres, np.arange(options.words)))
-    first = round(place - (options.compared - 1) / 2)
-    first = min(max(first, 0), options.words - options.compared)
-    return first, first + options.compared
 
 
 def start(options: CondensedOptions, plan: Plan, frames: CondensedFrames) -> TrainingState:
@@ -308,12 +185,31 @@ def _step(
     ), loss
 
 
+def learn(
+    options: CondensedOptions,
+    frames: CondensedFrames,
+    on_step: Callable[[TrainingState, float], None] | None = None,
+) -> Model:
+    """Train from the start to the end and build the model.
+
+    Args:
+        options: What decides the model.
+        frames: What to learn from.
+        on_step: As for `train_condensed`.
+
+    Raises:
+        BlshError: There are fewer frames than entries.
+    """
+    plan = make_plan(options, frames)
+    state = train_condensed(start(options, plan, frames), options, plan, frames, on_step)
+    return build_condensed(state, options, plan, frames)
+
+
 def build_condensed(
     state: TrainingState,
     options: CondensedOptions,
     plan: Plan,
     frames: CondensedFrames,
-    training: dict[str, Any],
 ) -> Model:
     """Put what has been learned into a model.
 
@@ -322,7 +218,6 @@ def build_condensed(
         options: Of the training.
         plan: Shape.
         frames: For the features' mean and scale.
-        training: Further entries of the model's record of its training.
     """
     learned = state.parameters
     limit = state.mask_limit or float(np.quantile(np.abs(learned.masks), MASK_LIMIT_QUANTILE))
@@ -348,11 +243,10 @@ def build_condensed(
         "seconds": round(frames.seconds, 3),
         "steps": state.step,
         "loss": [round(loss, 6) for loss in state.losses],
-        **training,
     }
     condensed = Condensed(
         grid=make_grid(options.geometry),
-        trackers=TRACKERS,
+        trackers=options.trackers,
         hashes=_hash_groups(learned, plan, frames),
         dictionaries=dictionaries,
         mask_bits=plan.mask_bits,

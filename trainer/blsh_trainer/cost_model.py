@@ -16,7 +16,8 @@ from functools import lru_cache
 from importlib.resources import files
 
 from blsh_trainer.condensation import WORD
-from blsh_trainer.condensed_training import TRACKERS, CondensedOptions, make_plan_of
+from blsh_trainer.condensed_options import CondensedOptions
+from blsh_trainer.condensed_plan import make_plan_of
 from blsh_trainer.levels import make_grid
 from blsh_trainer.model_file import Geometry, Model
 from blsh_trainer.presets import Budget
@@ -112,7 +113,6 @@ class Shape:
             "planes": float(sum(WORD * one.words * b for one, b, _ in both)),
             "blocks": float(sum(blocks)),
             "chosen": float(sum(one.neighbours * math.log2(2 * b) for one, b, _ in both)),
-            "voted": float(sum(one.neighbours * h * per_half for one, _, h in both)),
             "votes": float(sum(one.neighbours * h for one, _, h in both)),
             "voters": float(sum(one.neighbours for one in self.dictionaries)),
             "covered": float(sum(one.cells for one in self.dictionaries)),
@@ -170,12 +170,12 @@ def estimated_cost(model: Model, target: str) -> Cost:
 def estimated_cost_of(options: CondensedOptions, target: str) -> Cost:
     """Estimated cost of what some options will give, all cells taken to matter the same."""
     cells = make_grid(options.geometry).size - 1
-    plan = make_plan_of(options, cells, 1 + len(TRACKERS))
+    plan = make_plan_of(options, cells, options.kinds)
     return cost_of_shape(
         Shape(
             options.geometry,
             cells,
-            1 + len(TRACKERS),
+            options.kinds,
             tuple((WORD, last - first) for first, last in plan.feature_ranges),
             tuple(
                 DictionaryShape(_width(words), plan.entries, plan.neighbours, _width(covered))

@@ -15,14 +15,8 @@ from typing import Any
 import numpy as np
 
 from blsh_trainer.condensed_frames import CondensedFrames
-from blsh_trainer.condensed_training import (
-    CondensedOptions,
-    build_condensed,
-    collect,
-    make_plan,
-    start,
-    train_condensed,
-)
+from blsh_trainer.condensed_options import CondensedOptions, options_of
+from blsh_trainer.condensed_training import TrainingState, collect, learn
 from blsh_trainer.cost_model import Cost, estimated_cost, estimated_cost_of
 from blsh_trainer.denoiser import denoise
 from blsh_trainer.errors import BlshError
@@ -78,6 +72,11 @@ class Trial:
             "cost": asdict(self.cost),
             "options": asdict(self.options),
         }
+
+
+def trial_of(record: dict[str, Any]) -> Trial:
+    """The trial of a `Trial.record`."""
+    return Trial(options_of(record["options"]), Cost(**record["cost"]), float(record["sdr"]))
 
 
 @dataclass(frozen=True)
@@ -176,23 +175,20 @@ def fit_options(
             frames.clear()  # one front end's frames at a time fill enough memory
             on_trial(None, f"mixing for frame {options.frame}, hop {options.hop}")
             frames[geometry] = collect(split.training, options)
-        of = frames[geometry]
-        plan = make_plan(options, of)
-        state = train_condensed(
-            start(options, plan, of), options, plan, of,
-            lambda now, loss: on_trial(None, f"step {now.step}/{options.steps}, loss {loss:.3f}"),
-        )  # fmt: skip
-        model = build_condensed(state, options, plan, of, {})
+
+        def on_step(now: TrainingState, loss: float) -> None:
+            on_trial(None, f"step {now.step}/{options.steps}, loss {loss:.3f}")
+
+        model = learn(options, frames[geometry], on_step)
         trial = Trial(options, estimated_cost(model, target), validation_sdr(model, mixtures))
         on_trial(trial, "")
         trials.append(trial)
         return trial
 
     brief = min(BRIEF_STEPS, base.steps)
-    short = replace(base, minutes=min(TRIAL_MINUTES, base.minutes))
+    minutes = min(TRIAL_MINUTES, base.minutes)
     first = [
-        replace(o, steps=brief, minutes=short.minutes)
-        for o in spread(candidates, budget, BRIEF_TRIALS)
+        replace(o, steps=brief, minutes=minutes) for o in spread(candidates, budget, BRIEF_TRIALS)
     ]
     first.sort(key=lambda o: (o.frame, o.hop))
     best = sorted((attempt(o) for o in first), key=lambda t: -t.sdr)[:LONGER_TRIALS]

@@ -11,7 +11,7 @@ import numpy as np
 
 from blsh_trainer.corpus import Recordings
 from blsh_trainer.errors import BlshError
-from blsh_trainer.mixing import Mixture, draw_mixtures
+from blsh_trainer.mixing import Mixture, by_folder, draw_mixtures
 
 SPEECH_SHARE = 0.12
 NOISE_SHARE = 0.2
@@ -80,9 +80,7 @@ def validation_mixtures(
         count: How many mixtures, fewer where there is less speech.
     """
     rng = np.random.default_rng([seed, 22])
-    by_talker: dict[Path, list[Path]] = {}
-    for path in recordings.speech:
-        by_talker.setdefault(path.parent, []).append(path)
+    by_talker = by_folder(recordings.speech)
     turns = max(len(paths) for paths in by_talker.values())
     speech = [
         paths[turn] for turn in range(turns) for paths in by_talker.values() if turn < len(paths)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -80,6 +80,14 @@ def mix_at(speech: FloatArray, noise: FloatArray, snr_db: float) -> Mixture:
     return Mixture(speech, (noise * np.float32(gain)).astype(np.float32), snr_db)
 
 
+def by_folder(paths: Iterable[Path]) -> dict[Path, list[Path]]:
+    """Files by the folder that holds them, a talker or a noise type, in order of appearance."""
+    folders: dict[Path, list[Path]] = {}
+    for path in paths:
+        folders.setdefault(path.parent, []).append(path)
+    return folders
+
+
 def draw_mixtures(
     speech: Sequence[Path],
     noise: Sequence[Path],
@@ -106,9 +114,7 @@ def draw_mixtures(
     Raises:
         BlshError: A file cannot be used.
     """
-    types: dict[Path, list[Path]] = {}
-    for path in noise:
-        types.setdefault(path.parent, []).append(path)
+    types = by_folder(noise)
     folders = sorted(types)
     read_noise = lru_cache(maxsize=256)(lambda path: read_mono(path, rate))
     fade = round(CROSS_FADE_SECONDS * rate)

@@ -18,7 +18,7 @@ import io
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -141,6 +141,10 @@ class Model:
         if self.condensed is not None:
             return self.condensed.n_features
         return self.geometry.n_bins if self.filterbank is None else int(self.filterbank.shape[0])
+
+    def with_record(self, **entries: Any) -> Model:
+        """The same model with further entries in the record of its training."""
+        return replace(self, training={**self.training, **entries})
 
     @property
     def sha256(self) -> str:

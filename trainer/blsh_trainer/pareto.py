@@ -8,7 +8,7 @@ from pathlib import Path
 
 from blsh_trainer.errors import BlshError
 from blsh_trainer.files import write_atomically
-from blsh_trainer.fitting import Fit, Trial
+from blsh_trainer.fitting import Fit, Trial, trial_of
 
 
 def pareto_front(trials: tuple[Trial, ...]) -> tuple[Trial, ...]:
@@ -39,11 +39,10 @@ def write_pareto(model: Path, fit: Fit) -> tuple[Path, ...]:
         "budget": {"flash": fit.budget.flash, "ram": fit.budget.ram, "mips": fit.budget.mips},
         "trials": [trial.record() for trial in fit.trials],
     }
-    stem = model.with_suffix("")
-    parts = {stem.with_name(stem.name + ".fit.json"): json.dumps(record, indent=2).encode() + b"\n"}
+    parts = {_beside(model, ".fit.json"): json.dumps(record, indent=2).encode() + b"\n"}
     plot = _plot(fit)
     if plot is not None:
-        parts[stem.with_name(stem.name + ".fit.png")] = plot
+        parts[_beside(model, ".fit.png")] = plot
     for path, data in parts.items():
         try:
             write_atomically(path, data)
@@ -52,6 +51,27 @@ def write_pareto(model: Path, fit: Fit) -> tuple[Path, ...]:
                 f"{path}: cannot write it ({error.strerror}); make room there"
             ) from error
     return tuple(parts)
+
+
+def load_trials(model: Path) -> tuple[Trial, ...]:
+    """The trials that `write_pareto` has written beside a model.
+
+    Raises:
+        BlshError: The file is missing or none of its.
+    """
+    path = _beside(model, ".fit.json")
+    try:
+        return tuple(trial_of(record) for record in json.loads(path.read_bytes())["trials"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise BlshError(
+            f"{path}: not what blsh-train --fit writes when its search is over; a training that "
+            "--preset began goes on with --preset, else search again without --resume"
+        ) from error
+
+
+def _beside(model: Path, suffix: str) -> Path:
+    stem = model.with_suffix("")
+    return stem.with_name(stem.name + suffix)
 
 
 def _plot(fit: Fit) -> bytes | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from blsh_trainer.condensed_training import CondensedOptions
+from blsh_trainer.condensed_options import CondensedOptions
 from blsh_trainer.errors import BlshError
 
 
