@@ -1,9 +1,9 @@
 """Mixtures for training condensed models: more variety than the recordings have by themselves.
 
-Each mixture is a few seconds of one talker in one or two noises, with random equalisation of both,
-a random level and a random signal-to-noise ratio. Some noise is babble of the training talkers,
-some is coloured noise made on the spot, and some mixtures are nearly clean, so that a model learns
-to leave clean speech alone.
+Each mixture is a few seconds of one talker in one or two noises, these at a random speed, with
+random equalisation of both, a random level and a random signal-to-noise ratio. Some noise is babble
+of the training talkers, some is coloured noise made on the spot, and some mixtures are nearly
+clean, so that a model learns to leave clean speech alone.
 """
 
 from __future__ import annotations
@@ -18,16 +18,18 @@ import numpy.typing as npt
 from scipy import signal
 
 from blsh_trainer.audio import read_mono
-from blsh_trainer.mixing import CROSS_FADE_SECONDS, Mixture, by_folder, excerpt, mix_at
+from blsh_trainer.mixing import CROSS_FADE_SECONDS, Mixture, by_folder, excerpt, extended, mix_at
 
 FloatArray = npt.NDArray[np.float32]
 _T = TypeVar("_T")
 
 BABBLE_SHARE = 0.08
 COLOURED_SHARE = 0.10
-SECOND_NOISE_SHARE = 0.35
+SECOND_NOISE_SHARE = 0.7
 SECOND_NOISE_DB = (-12.0, 6.0)
 EQUALISED_SHARE = 0.5
+OTHER_SPEED_SHARE = 0.6
+FASTEST = 1.4  # and slowest its inverse
 # Shares of mixtures and their range of signal-to-noise ratios in dB: hard ones, easy ones, clean.
 SNR_RANGES_DB = ((0.85, -6.0, 8.0), (0.10, 8.0, 30.0), (0.05, 45.0, 45.0))
 LEVELS_DBFS = (-34.0, -16.0)
@@ -79,6 +81,11 @@ class Mixer:
         return Mixture(mixture.speech * gain, mixture.noise * gain, mixture.snr_db)
 
     def _noise(self, rng: np.random.Generator) -> FloatArray:
+        made = _maybe(rng, OTHER_SPEED_SHARE, at_other_speed, self._made_noise(rng))
+        fade = round(CROSS_FADE_SECONDS * self._rate)
+        return extended(made, self._n_samples, fade)[: self._n_samples]
+
+    def _made_noise(self, rng: np.random.Generator) -> FloatArray:
         kind = rng.random()
         if kind < BABBLE_SHARE:
             voices = [self._talk(rng) for _ in range(rng.integers(*BABBLE_TALKERS))]
@@ -104,6 +111,16 @@ def equalised(samples: FloatArray, rng: np.random.Generator) -> FloatArray:
     zeros, poles = rng.uniform(-3 / 8, 3 / 8, (2, 2))
     filtered = signal.lfilter([1, *zeros], [1, *poles], samples)
     return np.asarray(filtered, np.float32)
+
+
+def at_other_speed(samples: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Played up to `FASTEST` times faster or slower, its spectrum with it: another noise type.
+
+    Linear interpolation dulls the highest frequencies a little, as another microphone would.
+    """
+    speed = FASTEST ** rng.uniform(-1, 1)
+    places = np.arange(int((samples.size - 1) / speed)) * speed
+    return np.interp(places, np.arange(samples.size), samples).astype(np.float32)
 
 
 def coloured_noise(n_samples: int, rate: int, rng: np.random.Generator) -> FloatArray:

@@ -9,9 +9,9 @@ from typing import Any
 from blsh_trainer.errors import BlshError
 from blsh_trainer.model_file import Geometry, check_geometry
 
-TRACKERS = ((0, 0), (4, 4), (7, 1), (1, 7))
-"""The frame before; an average over some sixteen frames; a noise floor, which falls at once and
-rises slowly; a ceiling, which rises at once and falls slowly (see `levels.tracked`)."""
+TRACKERS = ((0, 0), (2, 2), (4, 4), (6, 6), (7, 1), (1, 7))
+"""The frame before; averages over some 4, 16 and 64 frames; a noise floor, which falls fast and
+rises slowly; a ceiling, which rises fast and falls slowly (see `levels.tracked`)."""
 
 
 @dataclass(frozen=True)

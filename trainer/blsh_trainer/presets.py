@@ -46,12 +46,19 @@ PRESETS = {
     ),
     "base": Preset(
         Budget(256 << 10, 32 << 10, 17.0),
-        CondensedOptions(words=8, compared=4, reach=0.6, layers=6, entries=64, neighbours=8),
+        CondensedOptions(words=8, compared=4, reach=0.5, layers=6, entries=64, neighbours=8),
     ),
     "max": Preset(
         Budget(1 << 20, 64 << 10, 60.0),
         CondensedOptions(
-            words=20, compared=8, reach=1.0, layers=8, entries=64, neighbours=8, steps=5000
+            words=20,
+            compared=8,
+            reach=1.0,
+            layers=8,
+            entries=64,
+            neighbours=8,
+            minutes=600,
+            steps=10_000,
         ),
     ),
 }
