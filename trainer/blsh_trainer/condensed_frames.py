@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from blsh_trainer.model_file import Geometry
 from blsh_trainer.stft import stft
 
 FloatArray = npt.NDArray[np.float32]
+_Number = TypeVar("_Number", bound=np.generic)
 
 # Part of the speech's energy that counts as noise in the weight of a mixture: without it, the
 # errors of a nearly clean mixture would outweigh those of all others.
@@ -117,14 +119,25 @@ def collect_condensed_frames(
         raise BlshError(
             "--speech, --noise: every mixture is silent; give recordings with sound in them"
         )
-    every = np.concatenate(features)
+    every = _joined(features)
     sample = every[:: max(1, len(every) // 50_000)].astype(np.float32)
     mean = sample.mean(axis=0)
     return CondensedFrames(
         features=every,
-        gains=np.concatenate(gains),
-        weights=np.concatenate(weights),
+        gains=_joined(gains),
+        weights=_joined(weights),
         mean=mean,
         scale=float(np.sqrt(np.mean((sample - mean) ** 2))),
         seconds=n_samples / geometry.rate,
     )
+
+
+def _joined(parts: list[npt.NDArray[_Number]]) -> npt.NDArray[_Number]:
+    """Concatenate and let go of each part on the way: there may be no room for all of it twice."""
+    end = sum(len(part) for part in parts)
+    joined = np.empty((end, *parts[0].shape[1:]), parts[0].dtype)
+    while parts:
+        part = parts.pop()
+        joined[end - len(part) : end] = part
+        end -= len(part)
+    return joined

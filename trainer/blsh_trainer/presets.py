@@ -41,7 +41,15 @@ PRESETS = {
     "tiny": Preset(
         Budget(64 << 10, 16 << 10, 8.5),
         CondensedOptions(
-            words=4, compared=2, reach=0.35, layers=4, entries=32, neighbours=4, steps=10_000
+            words=4,
+            compared=2,
+            reach=0.35,
+            layers=4,
+            entries=32,
+            neighbours=4,
+            mask_bits=2,
+            trackers=((0, 0), (4, 4), (7, 1), (1, 7)),
+            steps=10_000,
         ),
     ),
     "base": Preset(
