@@ -37,6 +37,7 @@ from blsh_trainer.holdout import SECONDS, SNR_DB, validation_mixtures
 from blsh_trainer.mixing import Mixture, mix_at
 from blsh_trainer.model_file import Model, load_model, save_model
 from blsh_trainer.presets import PRESETS
+from blsh_trainer.quality import MEASURES, score
 from blsh_trainer.synthetic import NOISES, synthetic_noise
 from corpora import (
     COMMERCIAL_NOISE,
@@ -46,7 +47,6 @@ from corpora import (
     commercial_speech,
     need_corpus,
 )
-from quality import MEASURES, score
 
 ROOT = Path(__file__).resolve().parent.parent
 PRESET, SEED = "base", 2020

@@ -31,6 +31,7 @@ from blsh_trainer.model_file import Model, save_model
 from blsh_trainer.pareto import pareto_table, write_pareto
 from blsh_trainer.presets import PRESETS, Budget, at_rate
 from blsh_trainer.progress import progress_bar
+from blsh_trainer.validation import mixtures_of, split_for_validation, validated
 
 CHECKPOINT_STEPS = 1000
 OnStep = Callable[[TrainingState, float], None]
@@ -50,6 +51,7 @@ class Request:
         budget: What to fit, or ``None``.
         resume: Checkpoint to go on from.
         as_json: Print one JSON object.
+        validation: Hold out talkers and noise types, and score the model on them.
     """
 
     speech: tuple[Path, ...]
@@ -61,6 +63,7 @@ class Request:
     budget: Budget | None = None
     resume: Path | None = None
     as_json: bool = False
+    validation: bool = True
 
     @property
     def checkpoint(self) -> Path:
@@ -87,19 +90,23 @@ def train_preset(request: Request) -> int:
         raise BlshError("--preset: name one of " + ", ".join(PRESETS))
     options.check()
     recordings = find_recordings(request.speech, request.noise)
-    if resumed is not None and resumed[2] != recordings.fingerprint:
+    split = split_for_validation(recordings, options.seed, request.validation)
+    if resumed is not None and resumed[2] != split.training.fingerprint:
         raise BlshError(
-            f"--resume {request.resume}: belongs to other recordings; give the same --speech and "
-            "--noise"
+            f"--resume {request.resume}: belongs to other recordings; give the same --speech, "
+            "--noise and --no-validation"
         )
     try:
-        frames = _mix(recordings, options)
+        held_out = mixtures_of(split, options.rate, options.seed)
+        frames = _mix(split.training, options)
     except KeyboardInterrupt:
         click.echo("Interrupted before the first step; nothing saved.", err=True)
         return INTERRUPTED
-    model = _learn(request, options, frames, recordings, None if resumed is None else resumed[0])
+    state = None if resumed is None else resumed[0]
+    model = _learn(request, options, frames, split.training, state)
     if model is None:
         return INTERRUPTED
+    model = validated(model, held_out, request.validation)
     sha256 = save_model(model, request.output)
     request.checkpoint.unlink(missing_ok=True)
     _report(request, model, sha256, estimated_cost(model, request.target))
@@ -134,6 +141,8 @@ def fit_budget(request: Request) -> int:
     if model is None:
         return INTERRUPTED
     final = found.scored(model, request.target)
+    if request.validation:
+        model = validated(model, mixtures_of(split, base.rate, base.seed))
     written = write_pareto(request.output, final)
     sha256 = save_model(model, request.output)
     request.checkpoint.unlink(missing_ok=True)
@@ -208,6 +217,7 @@ def _report(
         "frames": training["frames"],
         "minutes": round(training["seconds"] / 60, 2),
         "loss": training["loss"][-1] if training["loss"] else None,
+        "validation": training.get("validation"),
         "estimated_cost": {"target": request.target, **asdict(cost)},
         "interrupted": False,
     }

@@ -107,9 +107,7 @@ def tracked(levels: RealArray, rise: int, fall: int, warm: int) -> RealArray:
     return out
 
 
-def level_features(
-    levels: RealArray, trackers: Sequence[tuple[int, int]], warm: int
-) -> RealArray:
+def level_features(levels: RealArray, trackers: Sequence[tuple[int, int]], warm: int) -> RealArray:
     """What is hashed, in units of log2 of power.
 
     Args:

@@ -1,8 +1,8 @@
 """Short-time Fourier transform, framed as the streaming runtime frames its input.
 
 Frame f ends with hop f of the signal: before the signal come ``frame - hop`` zeros. Float training
-and the integer reference so see the same frames. Precision follows the signal's: double precision in,
-double precision out.
+and the integer reference so see the same frames. Precision follows the signal's: float64 in,
+complex128 out.
 """
 
 from __future__ import annotations
