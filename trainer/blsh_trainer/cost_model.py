@@ -21,8 +21,8 @@ from blsh_trainer.presets import Budget
 from blsh_trainer.stage_cost import calibration, stage_costs, weighted_sum
 
 TARGETS = (
-    "cortex-m4", "cortex-m0plus", "cortex-m33", "riscv32imc",
-    "cortex-m3", "cortex-m7", "cortex-m55", "riscv32imc-zbb",
+    "cortex-m4", "cortex-m0plus", "cortex-m33", "riscv32imc", "cortex-m3", "cortex-m7",
+    "cortex-m55",
 )  # fmt: skip
 
 
