@@ -88,10 +88,11 @@ def quality_of(
 
 def provenance_of(training: Mapping[str, Any]) -> tuple[Section, ...]:
     """The rest of a training record: what stands alone, then one section for each group."""
-    alone = tuple((_words(k), _text(v)) for k, v in training.items() if _is_scalar(v))
+    rest = {name: part for name, part in training.items() if not name.startswith(VALIDATION)}
+    alone = tuple((_words(k), _text(v)) for k, v in rest.items() if _is_scalar(v))
     sections = [Section("Training", alone)] if alone else []
-    for name, group in training.items():
-        if isinstance(group, Mapping) and not name.startswith(VALIDATION):
+    for name, group in rest.items():
+        if isinstance(group, Mapping):
             rows = tuple(
                 (str(k), _text(v)) for k, v in group.items() if _is_scalar(v) or _is_row(v)
             )

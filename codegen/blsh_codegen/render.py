@@ -66,7 +66,8 @@ def c_struct(record: Any) -> str:
 
 def markdown(text: str) -> str:
     """Foreign text as Markdown that shows it on one line and means nothing else."""
-    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", " ".join(text.split()))
+    escaped = re.sub(r"([\\`*_\[\]|#])", r"\\\1", " ".join(text.split()))
+    return escaped.replace("<", "&lt;").replace(">", "&gt;")
 
 
 def millions(count: int) -> str:
