@@ -154,28 +154,38 @@ def ram_and_stack(usage: Usage) -> int:
     return usage.ram_bytes + max(usage.stack_bytes, usage.static_stack_bytes or 0)
 
 
-def fitted(counts: Sequence[Counts], values: Sequence[float]) -> dict[str, float]:
-    """Weights of the counts, none of them negative, by relative least squares."""
+def fitted(
+    counts: Sequence[Counts], values: Sequence[float], wholes: Sequence[float] | None = None
+) -> dict[str, float]:
+    """Weights of the counts, none of them negative, by least squares.
+
+    Args:
+        counts: Of each model.
+        values: What they add up to.
+        wholes: What the errors are relative to; the values by default.
+    """
     names = list(counts[0])
     matrix = np.array([[one[name] for name in names] for one in counts])
     scale = np.maximum(matrix.max(axis=0), 1e-9)
     goal = np.array(values, np.float64)
-    solution, _ = nnls(matrix / scale / goal[:, None], np.ones(len(goal)), maxiter=10_000)
+    whole = goal if wholes is None else np.array(wholes, np.float64)
+    solution, _ = nnls(matrix / scale / whole[:, None], goal / whole, maxiter=10_000)
     weights = solution / scale
     return {n: float(f"{w:.6g}") for n, w in zip(names, weights, strict=True) if w > 0}
 
 
 def stage_weights(kind: ModelKind, shapes: Sequence[Counts], usages: Sequence[Usage]) -> Stages:
-    """Weights of each stage's counts, in the order of the signal path."""
+    """Weights of each stage's counts, in the order of the signal path; for good sums of them all.
+
+    Usages are of a second, weights of a frame.
+    """
     weights = {}
+    frames = [one["frames"] for one in shapes]
+    wholes = [u.instructions_per_second / n for u, n in zip(usages, frames, strict=True)]
     for stage in STAGES:
-        terms = STAGE_TERMS[kind][stage]
-        counts = [{name: one[name] for name in terms} for one in shapes]
-        # A frame's worth: shapes hold how many frames there are in a second.
-        values = [
-            max(u.stages[stage] / one["frames"], 1) for one, u in zip(shapes, usages, strict=True)
-        ]
-        weights[stage] = fitted(counts, values)
+        counts = [{name: one[name] for name in STAGE_TERMS[kind][stage]} for one in shapes]
+        values = [u.stages[stage] / n for u, n in zip(usages, frames, strict=True)]
+        weights[stage] = fitted(counts, values, wholes)
     return weights
 
 
