@@ -44,7 +44,7 @@ Counts = dict[str, float]
 Stages = dict[str, dict[str, float]]
 
 WEIGHTS = Path(blsh_trainer.__file__).with_name("cost_model.json")
-SECONDS = 0.5
+SECONDS = 1.0
 
 _SMALL = CondensedOptions(words=4, compared=2, reach=0.4, layers=3, entries=64, neighbours=4)
 SHAPES: tuple[CondensedOptions, ...] = (
