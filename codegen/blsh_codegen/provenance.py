@@ -12,6 +12,7 @@ from typing import Any
 from blsh_trainer.quality import MEASURES, left_out
 
 VALIDATION, FIXED_POINT = "validation", "fixed_point"
+_CONDITIONS = {"seconds": "Seconds of each, at most", "snr_db": "SNR in dB"}
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,11 @@ def quality_of(
     if not names:
         return None
     scores = tuple(Score(n, before[n], after[n], exported.get(n)) for n in names)
-    conditions = tuple((_words(k), _text(v)) for k, v in validation.items() if _is_scalar(v))
+    conditions = tuple(
+        (_CONDITIONS.get(k, _words(k).capitalize()), _text(v))
+        for k, v in validation.items()
+        if _is_scalar(v)
+    )
     return Quality(scores, conditions, tuple(left_out(before).items()))
 
 
