@@ -28,9 +28,9 @@ from blsh_trainer.fitting import validation_sdr
 from blsh_trainer.holdout import hold_out, validation_mixtures
 from blsh_trainer.mixing import Mixture
 from blsh_trainer.model_file import Model
+from blsh_trainer.quality import score
 from corpora import need_corpus
 from presets import NOISE, SPEECH
-from quality import score
 
 TARGET = "cortex-m4"
 BASE = CondensedOptions(

@@ -28,6 +28,7 @@ from blsh_trainer.corpus import find_recordings
 from blsh_trainer.denoiser import denoise
 from blsh_trainer.errors import BlshError
 from blsh_trainer.model_file import load_model, save_model
+from blsh_trainer.quality import MEASURES, Denoise, score
 from blsh_trainer.training import (
     Method,
     TrainingOptions,
@@ -37,7 +38,6 @@ from blsh_trainer.training import (
     new_estimator,
 )
 from corpora import RATE, need_corpus, scoring_mixtures
-from quality import MEASURES, Denoise, score
 
 DICTIONARIES = ("1%", "10%")
 METHODS: tuple[Method, ...] = ("lsh", "blsh")

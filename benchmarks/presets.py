@@ -30,8 +30,8 @@ from blsh_trainer.metrics import bss_eval
 from blsh_trainer.mixing import Mixture
 from blsh_trainer.model_file import Model, load_model, save_model
 from blsh_trainer.presets import PRESETS
+from blsh_trainer.quality import MEASURES, Denoise, score
 from corpora import need_corpus, scoring_mixtures
-from quality import MEASURES, Denoise, score
 
 SNRS_DB = (-5.0, 0.0, 5.0, 10.0)
 SPEECH = ("speech/train", "speech/extra")

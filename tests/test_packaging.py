@@ -14,15 +14,24 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ROOMS = {"blsh_trainer": "trainer", "blsh_codegen": "codegen"}
 
-# The code generator knows of the trainer only the model file and the common tools below it.
+# The code generator knows of the trainer only the model file, the common tools below it, and what
+# a report measures with: the float denoiser, scores, validation mixtures and costs by stage.
 SHARED_MODULES = {
     "blsh_trainer",
     "blsh_trainer.audio",
     "blsh_trainer.condensed_model",
+    "blsh_trainer.corpus",
+    "blsh_trainer.denoiser",
     "blsh_trainer.errors",
     "blsh_trainer.files",
+    "blsh_trainer.metrics",
+    "blsh_trainer.mixing",
     "blsh_trainer.model_file",
+    "blsh_trainer.model_shape",
+    "blsh_trainer.quality",
+    "blsh_trainer.stage_cost",
     "blsh_trainer.synthetic",
+    "blsh_trainer.validation",
 }
 
 

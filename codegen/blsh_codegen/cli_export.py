@@ -6,11 +6,17 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
-from blsh_trainer.model_file import load_model
+from blsh_trainer.errors import BlshError
+from blsh_trainer.model_file import Model, load_model
+from rich.console import Console
 
+from blsh_codegen.assess import fixed_point_scores, held_out_mixtures
+from blsh_codegen.bench import run_benchmark
 from blsh_codegen.console import Command, json_option, print_json, print_table
 from blsh_codegen.export import default_model, export_model
-from blsh_codegen.targets import TARGETS, find_target
+from blsh_codegen.report import Evidence
+from blsh_codegen.targets import TARGETS, Target, find_target
+from blsh_codegen.toolchain import FirmwareCompiler
 
 
 @click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
@@ -26,17 +32,54 @@ from blsh_codegen.targets import TARGETS, find_target
     type=click.Path(path_type=Path),
     help="Folder to write.  [default: blsh-TARGET]",
 )
+@click.option(
+    "--measure",
+    type=click.Choice(["zig", "gcc"]),
+    is_flag=False,
+    flag_value="zig",
+    help="Count instructions for the report on the emulated core, compiled by zig or gcc.",
+)
+@click.option(
+    "--speech",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Speech of the model's training, to score the exported C for the report on what was held "
+    "out; needs --noise; may be repeated.",
+)
+@click.option(
+    "--noise",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Noise of the model's training, likewise.",
+)
 @click.option("--force", is_flag=True, help="Replace the folder whatever is in it.")
 @json_option
 @click.version_option(package_name="blsh")
 def export(
-    target: str, model: Path | None, output: Path | None, force: bool, as_json: bool
+    target: str,
+    model: Path | None,
+    output: Path | None,
+    measure: FirmwareCompiler | None,
+    speech: tuple[Path, ...],
+    noise: tuple[Path, ...],
+    force: bool,
+    as_json: bool,
 ) -> None:
-    """Export a denoiser as a folder of fixed-point C99."""
+    """Export a denoiser as a folder of fixed-point C99.
+
+    REPORT.md and report.html in it say what it costs and what it is worth. Costs are estimates
+    unless --measure counts them; what quantisation costs in quality is measured on a made-up clip,
+    and with --speech and --noise on the validation mixtures of the training.
+    """
+    if bool(speech) != bool(noise):
+        raise BlshError("--speech, --noise: give both, as to blsh-train")
     chosen = find_target(target)
     loaded = load_model(model or default_model())
     folder = output or Path(f"blsh-{chosen.name}")
-    done = export_model(loaded, chosen, folder, force=force)
+    evidence = _evidence(loaded, chosen, measure, speech, noise)
+    done = export_model(loaded, chosen, folder, force=force, evidence=evidence)
     if as_json:
         print_json(asdict(done))
         return
@@ -53,3 +96,20 @@ def export(
         ),
     )
     click.echo(f"Next: blsh-verify {folder}")
+
+
+def _evidence(
+    model: Model,
+    target: Target,
+    compiler: FirmwareCompiler | None,
+    speech: tuple[Path, ...],
+    noise: tuple[Path, ...],
+) -> Evidence:
+    """What the options ask to be measured."""
+    usage = scores = None
+    with Console(stderr=True).status("measuring"):
+        if compiler is not None:
+            usage = run_benchmark(model, target, compiler=compiler).usage
+        if speech:
+            scores = fixed_point_scores(model, held_out_mixtures(model, speech, noise))
+    return Evidence(usage, scores)

@@ -215,6 +215,10 @@ class Emulator:
         """How often each instruction was executed since :meth:`reset_profile`, by address."""
         return self._counter.counts()
 
+    def instruction_counts_by_part(self) -> dict[str, dict[int, int]]:
+        """:meth:`instruction_counts` of each part of :meth:`split_profile`."""
+        return self._counter.counts_by_part()
+
     def total_instructions(self) -> int:
         """Instructions executed since :meth:`reset_profile`."""
         return self._counter.total()

@@ -6,10 +6,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from blsh_trainer import __version__
 from blsh_trainer.errors import BlshError
@@ -23,8 +21,9 @@ from blsh_codegen.packaging import (
     selftest_texts,
     with_table_checks,
 )
-from blsh_codegen.render import context, data_headers, environment
-from blsh_codegen.runtime_cost import RuntimeCost, runtime_cost
+from blsh_codegen.render import context, data_headers
+from blsh_codegen.report import NO_EVIDENCE, Evidence, Report, make_report, report_texts
+from blsh_codegen.runtime_cost import runtime_cost
 from blsh_codegen.tables import Tables, quantise
 from blsh_codegen.targets import Target, find_target
 from blsh_codegen.toolchain import template_folder
@@ -61,7 +60,14 @@ def default_model() -> Path:
     return Path(__file__).with_name("models") / "default.npz"
 
 
-def export_model(model: Model, target: Target, directory: Path, *, force: bool = False) -> Export:
+def export_model(
+    model: Model,
+    target: Target,
+    directory: Path,
+    *,
+    force: bool = False,
+    evidence: Evidence = NO_EVIDENCE,
+) -> Export:
     """Export a model for a target.
 
     The folder is made under another name beside its destination and renamed when it is complete.
@@ -72,6 +78,7 @@ def export_model(model: Model, target: Target, directory: Path, *, force: bool =
         target: The processor.
         directory: Destination.
         force: Replace the destination whatever is in it.
+        evidence: Measurements for the report.
 
     Raises:
         BlshError: The destination is not to be replaced, or cannot be written.
@@ -85,8 +92,8 @@ def export_model(model: Model, target: Target, directory: Path, *, force: bool =
         ) from error
     tables = quantise(model)
     layout = lay_out(tables)
-    cost = runtime_cost(target)
-    texts = _texts(model, tables, layout, target, cost)
+    report = make_report(model, tables, layout, target, runtime_cost(target), evidence)
+    texts = _texts(tables, layout, target, report)
     staging: Path | None = None
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
@@ -103,7 +110,7 @@ def export_model(model: Model, target: Target, directory: Path, *, force: bool =
             directory=str(directory),
             target=target.name,
             model_sha256=tables.model_sha256,
-            flash_bytes=layout.table_bytes + cost.code_bytes,
+            flash_bytes=report.flash_bytes,
             ram_bytes=layout.state_bytes,
             latency_samples=model.geometry.frame - model.geometry.hop,
             files=tuple(sorted(files)),
@@ -165,43 +172,20 @@ def _no_export(directory: Path) -> BlshError:
     )
 
 
-def _texts(
-    model: Model, tables: Tables, layout: Layout, target: Target, cost: RuntimeCost
-) -> dict[str, str]:
+def _texts(tables: Tables, layout: Layout, target: Target, report: Report) -> dict[str, str]:
     names = context(tables, layout, target)
     runtime = template_folder() / "runtime"
     names |= {
         "sources": sorted(path.name for path in runtime.glob("*.c")),
-        "flash_bytes": layout.table_bytes + cost.code_bytes,
-        "code_bytes": cost.code_bytes,
-        "stack_bytes": cost.stack_bytes,
-        "code_bytes_basis": cost.basis,
-        **_training_record(model.training),
+        "flash_bytes": report.flash_bytes,
     }
     headers = data_headers(tables, layout, target)
     return {
         **with_table_checks(headers, layout),
         **package_texts(names),
         **selftest_texts(names, tables, headers, layout),
-        "REPORT.md": environment().get_template("REPORT.md.j2").render(names),
+        **report_texts(report),
     }
-
-
-def _training_record(training: Mapping[str, Any]) -> dict[str, Any]:
-    """A model's training record as the report shows it: validation figures, and the rest."""
-    validation = training.get("validation")
-    quality: list[tuple[str, Any, Any]] = []
-    conditions: dict[str, Any] = {}
-    if isinstance(validation, Mapping):
-        before, after = validation.get("unprocessed", {}), validation.get("denoised", {})
-        quality = [(name, value, after.get(name, "")) for name, value in before.items()]
-        conditions = {k: v for k, v in validation.items() if not isinstance(v, Mapping)}
-    provenance = {
-        name: value
-        for name, value in training.items()
-        if name != "validation" and isinstance(value, str | int | float)
-    }
-    return {"quality": quality, "quality_conditions": conditions, "provenance": provenance}
 
 
 def _copy_runtime(folder: Path, target: Target) -> None:
@@ -219,7 +203,11 @@ def _copy_runtime(folder: Path, target: Target) -> None:
 def _manifest(export: Export) -> str:
     fields = asdict(export)
     del fields["directory"]
-    fields |= {"schema_version": SCHEMA_VERSION, "blsh_version": __version__}
+    fields |= {
+        "schema_version": SCHEMA_VERSION,
+        "blsh_version": __version__,
+        "license": "MIT-0",
+    }
     return json.dumps(fields, indent=2, sort_keys=True) + "\n"
 
 

@@ -129,6 +129,15 @@ class InstructionCounter:
         addresses = self._start + 2 * starts
         return dict(zip(addresses.tolist(), counts.tolist(), strict=True))
 
+    def counts_by_part(self) -> dict[str, dict[int, int]]:
+        """:meth:`counts` of each part of :meth:`split`; what precedes the first is left out."""
+        starts, _ = self._instruction_counts()
+        addresses = (self._start + 2 * starts).tolist()
+        return {
+            part: dict(zip(addresses, np.cumsum(edges[:-1])[starts].tolist(), strict=True))
+            for part, edges in self._parts.items()
+        }
+
     def profile(self) -> dict[str, int]:
         """Executed instructions by function, most first."""
         return self._by_function(*self._instruction_counts())

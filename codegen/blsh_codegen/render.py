@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import astuple
 from typing import Any
@@ -25,17 +26,20 @@ _CONDENSED_HEADERS = ("blsh_levels.h", "blsh_projection.h", "blsh_codes.h", "bls
 
 
 def environment() -> Environment:
-    """The Jinja2 environment of the C and Markdown templates."""
+    """The Jinja2 environment of all templates; HTML is escaped."""
     env = Environment(
         loader=PackageLoader("blsh_firmware_templates"),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,
+        autoescape=lambda name: name is not None and name.endswith(".html.j2"),
     )
     env.filters["c_rows"] = c_rows
     env.filters["c_struct"] = c_struct
+    env.filters["markdown"] = markdown
+    env.filters["millions"] = millions
+    env.filters["grouped"] = "{:,}".format
     return env
 
 
@@ -58,6 +62,17 @@ def c_rows(values: npt.NDArray[Any], style: str = "dec") -> str:
 def c_struct(record: Any) -> str:
     """A dataclass of integers as a C initialiser, in the order of its fields."""
     return "{" + ", ".join(str(int(value)) for value in astuple(record)) + "}"
+
+
+def markdown(text: str) -> str:
+    """Foreign text as Markdown that shows it on one line and means nothing else."""
+    escaped = re.sub(r"([\\`*_\[\]|#])", r"\\\1", " ".join(text.split()))
+    return escaped.replace("<", "&lt;").replace(">", "&gt;")
+
+
+def millions(count: int) -> str:
+    """A count in millions, to two digits."""
+    return f"{count / 1e6:.2f}"
 
 
 def _wrapped(items: list[str]) -> Iterator[str]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from blsh_codegen.board_count import BoardCounts, count_on_board
-from blsh_codegen.cycles import MODELS, estimate_cycles
+from blsh_codegen.cycles import MODELS, CycleModel, estimate_cycles
 from blsh_codegen.elf_image import read_elf
 from blsh_codegen.emulator import Emulator
 from blsh_codegen.engines import runtime_sources
@@ -83,6 +83,7 @@ class Usage:
         instructions_per_code: Search instructions per dictionary entry of all bands.
         estimated_cycles_per_second: Cycles per second of audio from public instruction timings,
             without wait states of flash; ``None`` where there is no model of the core.
+        stage_cycles: The same by stage, summing to it; empty where there is no model.
         flash: Bytes of flash by table's header, and of the runtime's code.
         flash_bytes: Their sum, the linked image.
         runtime_code_bytes: Flash of the linked runtime beyond its tables.
@@ -98,6 +99,7 @@ class Usage:
     functions: dict[str, int]
     instructions_per_code: float
     estimated_cycles_per_second: int | None
+    stage_cycles: dict[str, int]
     flash: dict[str, int]
     flash_bytes: int
     runtime_code_bytes: int
@@ -172,14 +174,14 @@ def measure_usage(
     image = read_elf(path)
     bound = bound_stack(image, entry_points(layout))
     code_bytes = image.flash_bytes - layout.table_bytes
+    stage_cycles = {name: round(cycles * per_second) for name, cycles in counts.cycles.items()}
     return Usage(
         instructions_per_second=sum(stages.values()),
         stages=stages,
         functions={name: round(n * per_second) for name, n in counts.functions.items()},
         instructions_per_code=round(counts.stages["search"] / hops / layout.n_entries, 2),
-        estimated_cycles_per_second=(
-            None if counts.cycles is None else round(counts.cycles * per_second)
-        ),
+        estimated_cycles_per_second=sum(stage_cycles.values()) if stage_cycles else None,
+        stage_cycles=stage_cycles,
         flash={**layout.flash_bytes, "runtime code": code_bytes},
         flash_bytes=image.flash_bytes,
         runtime_code_bytes=code_bytes,
@@ -193,12 +195,12 @@ def measure_usage(
 
 @dataclass(frozen=True)
 class _Counts:
-    """Executed instructions over a signal, and what else was seen."""
+    """Executed instructions over a signal, and what else was seen; cycles by stage, if known."""
 
     stages: dict[str, int]
     functions: dict[str, int]
     stack_bytes: int
-    cycles: float | None
+    cycles: dict[str, float]
 
 
 def _count_in_process(
@@ -222,12 +224,20 @@ def _count_in_process(
     for stage, functions in emulator.profile_parts().items():
         stages[stage] = sum(n for name, n in functions.items() if name != "blsh_process")
     stages["other"] = emulator.total_instructions() - sum(stages.values())
-    cycles = None
-    if target.name in MODELS:
-        executed = emulator.instruction_counts()
-        estimate = estimate_cycles(emulator.image, executed, MODELS[target.name])
-        cycles = sum(estimate.values())
+    cycles = _stage_cycles(emulator, MODELS[target.name]) if target.name in MODELS else {}
     return _Counts(stages, emulator.profile(), emulator.stack_peak_bytes, cycles)
+
+
+def _stage_cycles(emulator: Emulator, model: CycleModel) -> dict[str, float]:
+    """Estimated cycles by stage; those of `blsh_process` itself are "other"."""
+    image = emulator.image
+    cycles = dict.fromkeys(STAGES, 0.0)
+    for stage, executed in emulator.instruction_counts_by_part().items():
+        by_function = estimate_cycles(image, executed, model)
+        cycles[stage] = sum(n for name, n in by_function.items() if name != "blsh_process")
+    total = sum(estimate_cycles(image, emulator.instruction_counts(), model).values())
+    cycles["other"] = total - sum(cycles.values())
+    return cycles
 
 
 def _count_on_board(counted: BoardCounts, entries: Mapping[str, str]) -> _Counts:
@@ -236,4 +246,4 @@ def _count_on_board(counted: BoardCounts, entries: Mapping[str, str]) -> _Counts
         stages[entries[name]] += count
     stages["other"] = max(0, counted.total - sum(stages.values()))
     most_first = sorted(counted.functions.items(), key=lambda item: (-item[1], item[0]))
-    return _Counts(stages, dict(most_first), counted.stack_bytes, None)
+    return _Counts(stages, dict(most_first), counted.stack_bytes, {})

@@ -69,6 +69,7 @@ def test_arduino_properties_follow_the_library_specification(folder: Path) -> No
     assert list(fields) == [
         *("name", "version", "author", "maintainer", "sentence", "paragraph"),
         *("category", "url", "architectures", "includes"),
+        "license",
     ]
     assert all(fields.values())
     assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_. -]{0,62}", fields["name"])

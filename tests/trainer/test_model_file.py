@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,12 @@ from tests.models import (
 )
 
 MEL = Geometry(8000, 128, 32, features="mel")
+
+
+def test_a_file_is_the_same_bytes_in_every_version_of_numpy_and_python(tmp_path: Path) -> None:
+    """As written by NumPy 1.26 under Python 3.12 and by NumPy 2.4 under Python 3.11."""
+    save_model(general_model(), tmp_path / "model.npz")
+    assert zlib.crc32((tmp_path / "model.npz").read_bytes()) == 4013929212
 
 
 @pytest.mark.parametrize("model", [general_model(), random_model(MEL)], ids=["general", "mel"])

@@ -47,7 +47,7 @@ def save_checkpoint(
         for field in fields(Parameters):
             arrays[f"{moment}_{field.name}"] = getattr(getattr(state, moment), field.name)
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
+    np.savez(buffer, **arrays)
     try:
         write_atomically(path, buffer.getvalue())
     except OSError as error:

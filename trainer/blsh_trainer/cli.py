@@ -93,6 +93,10 @@ _SHARED_OPTIONS = ("rate", "minutes", "seed")
     help="Go on from a model of the same recordings; all its options become the defaults. "
     "--projections, --dictionary and --neighbours may change.",
 )  # fmt: skip
+@click.option(
+    "--validation/--no-validation", default=True,
+    help="Hold out some talkers and noise types and keep the model's scores on them with it.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 @click.version_option(package_name="blsh")
 @click.pass_context
@@ -103,6 +107,7 @@ def train(
     noise: tuple[Path, ...],
     output: Path,
     resume: Path | None,
+    validation: bool,
     as_json: bool,
     preset: str | None,
     fit: bool,
@@ -132,10 +137,11 @@ def train(
     check_writable(output)
     if condensed is not None:
         request = replace(
-            condensed, speech=speech, noise=noise, output=output, resume=resume, as_json=as_json
-        )
+            condensed, speech=speech, noise=noise, output=output, resume=resume, as_json=as_json,
+            validation=validation,
+        )  # fmt: skip
         context.exit(fit_budget(request) if fit else train_preset(request))
-    context.exit(train_blsh(speech, noise, output, resume, as_json, choices, given))
+    context.exit(train_blsh(speech, noise, output, resume, as_json, choices, given, validation))
 
 
 def _condensed_request(

@@ -24,6 +24,7 @@ from blsh_trainer.training import (
     new_estimator,
     recorded_options,
 )
+from blsh_trainer.validation import mixtures_of, split_for_validation, validated
 
 
 def train_blsh(
@@ -34,6 +35,7 @@ def train_blsh(
     as_json: bool,
     choices: dict[str, Any],
     given: set[str],
+    validation: bool = True,
 ) -> int:
     """Train a model of the paper's kind and write it; returns the command's exit code.
 
@@ -45,6 +47,7 @@ def train_blsh(
         as_json: Print one JSON object.
         choices: Values of `TrainingOptions`.
         given: Those of them that the user gave.
+        validation: Hold out talkers and noise types, and score the model on them.
 
     Raises:
         BlshError: The recordings, options or files do not allow it.
@@ -56,7 +59,8 @@ def train_blsh(
                 choices[name] = value
     options = TrainingOptions(**{**choices, "snr": tuple(choices["snr"])})
     options.check()
-    recordings = find_recordings(speech, noise)
+    split = split_for_validation(find_recordings(speech, noise), options.seed, validation)
+    recordings = split.training
     if resumed is not None:
         check_resumable(resumed, options, recordings.fingerprint, str(resume))
     estimator = new_estimator(options, resumed)
@@ -64,10 +68,13 @@ def train_blsh(
         frames = _collect(recordings, options)
         check_dictionary(options, frames)
         interrupted = _learn(estimator, frames, options)
+        held_out = [] if interrupted else mixtures_of(split, options.rate, options.seed)
     except KeyboardInterrupt:
         click.echo("Interrupted before the first projection was learned; nothing saved.", err=True)
         return INTERRUPTED
     model = build_model(estimator, frames, options, recordings.fingerprint)
+    if not interrupted:
+        model = validated(model, held_out, validation)
     sha256 = save_model(model, output)
     _report(model, output, sha256, interrupted, as_json)
     if interrupted:
@@ -126,6 +133,7 @@ def _report(model: Model, output: Path, sha256: str, interrupted: bool, as_json:
         "minutes": round(training["seconds"] / 60, 2),
         "epsilon": training["epsilon"],
         "geometry": dataclasses.asdict(model.geometry),
+        "validation": training.get("validation"),
         "interrupted": interrupted,
     }
     if as_json:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,9 +30,10 @@ from blsh_trainer.model_file import Model, save_model
 from blsh_trainer.pareto import load_trials, pareto_table, write_pareto
 from blsh_trainer.presets import PRESETS, Budget, at_rate
 from blsh_trainer.progress import progress_bar
+from blsh_trainer.validation import mixtures_of, split_for_validation, validated
 
 CHECKPOINT_STEPS = 1000
-OnStep = Callable[[TrainingState, float], None]
+Resumed = tuple[TrainingState, CondensedOptions, str]
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ class Request:
         budget: What to fit, or ``None``.
         resume: Checkpoint to go on from.
         as_json: Print one JSON object.
+        validation: Hold out talkers and noise types, and score the model on them.
     """
 
     speech: tuple[Path, ...]
@@ -61,6 +62,7 @@ class Request:
     budget: Budget | None = None
     resume: Path | None = None
     as_json: bool = False
+    validation: bool = True
 
     @property
     def checkpoint(self) -> Path:
@@ -75,22 +77,26 @@ def train_preset(request: Request) -> int:
         BlshError: The recordings, options or files do not allow it.
     """
     recordings = find_recordings(request.speech, request.noise)
-    resumed = _resumed(request, recordings)
+    resumed = _resumed(request)
     if resumed is not None:
-        state, options = resumed
+        state, options, _ = resumed
     elif request.preset is not None:
         state, options = None, _chosen(PRESETS[request.preset].options, request.choices)
     else:
         raise BlshError("--preset: name one of " + ", ".join(PRESETS))
     options.check()
+    split = split_for_validation(recordings, options.seed, request.validation)
+    _check_recordings(request, resumed, split.training)
     try:
-        frames = _mix(recordings, options)
+        held_out = mixtures_of(split, options.rate, options.seed)
+        frames = _mix(split.training, options)
     except KeyboardInterrupt:
         click.echo("Interrupted before the first step; nothing saved.", err=True)
         return INTERRUPTED
-    model = _learn(request, options, frames, recordings, state)
+    model = _learn(request, options, frames, split.training, state)
     if model is None:
         return INTERRUPTED
+    model = validated(model, held_out, request.validation)
     _finish(request, model, estimated_cost(model, request.target))
     return 0
 
@@ -106,10 +112,11 @@ def fit_budget(request: Request) -> int:
     """
     assert request.budget is not None
     recordings = find_recordings(request.speech, request.noise)
-    resumed = _resumed(request, recordings)
+    resumed = _resumed(request)
     base = _chosen(CondensedOptions(), request.choices) if resumed is None else resumed[1]
     base.check()
     split = hold_out(recordings, base.seed)
+    _check_recordings(request, resumed, split.training)
     try:
         if resumed is None:
             found = _search(request, split, base, request.budget)
@@ -128,6 +135,8 @@ def fit_budget(request: Request) -> int:
     if model is None:
         return INTERRUPTED
     final = found.scored(model, request.target)
+    if request.validation:
+        model = validated(model, mixtures_of(split, base.rate, base.seed))
     _finish(request, model, final.best.cost, final, write_pareto(request.output, final))
     return 0
 
@@ -143,10 +152,8 @@ def _search(request: Request, split: Split, base: CondensedOptions, budget: Budg
         return fit_options(split, base, budget, request.target, show)
 
 
-def _resumed(
-    request: Request, recordings: Recordings
-) -> tuple[TrainingState, CondensedOptions] | None:
-    """Where an interrupted training was, and its options; ``None`` where none goes on."""
+def _resumed(request: Request) -> Resumed | None:
+    """Where an interrupted training was; ``None`` where none goes on."""
     if request.resume is None:
         return None
     state, before, fingerprint = load_checkpoint(request.resume)
@@ -155,12 +162,15 @@ def _resumed(
         raise BlshError(
             f"--resume {request.resume}: only --steps may change; leave other options away"
         )
-    if fingerprint != recordings.fingerprint:
+    return state, options, fingerprint
+
+
+def _check_recordings(request: Request, resumed: Resumed | None, training: Recordings) -> None:
+    if resumed is not None and resumed[2] != training.fingerprint:
         raise BlshError(
-            f"--resume {request.resume}: belongs to other recordings; give the same --speech and "
-            "--noise"
+            f"--resume {request.resume}: belongs to other recordings; give the same --speech, "
+            "--noise and --no-validation"
         )
-    return state, options
 
 
 def _chosen(options: CondensedOptions, choices: dict[str, Any]) -> CondensedOptions:
@@ -231,6 +241,7 @@ def _finish(
         "frames": training["frames"],
         "minutes": round(training["seconds"] / 60, 2),
         "loss": training["loss"][-1] if training["loss"] else None,
+        "validation": training.get("validation"),
         "estimated_cost": {"target": request.target, **asdict(cost)},
         "interrupted": False,
     }

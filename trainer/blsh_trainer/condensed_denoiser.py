@@ -12,9 +12,10 @@ from blsh_trainer.model_file import Geometry
 from blsh_trainer.stft import ComplexArray
 
 FloatArray = npt.NDArray[np.float32]
+RealArray = npt.NDArray[np.floating]
 
 
-def condensed_bits(condensed: Condensed, features: FloatArray) -> npt.NDArray[np.bool_]:
+def condensed_bits(condensed: Condensed, features: RealArray) -> npt.NDArray[np.bool_]:
     """``(F, H)`` bits of the frames' codes from ``(F, n_features)`` features."""
     parts = []
     for group in condensed.hashes:

@@ -12,9 +12,10 @@ from blsh_trainer.model_file import Band, Model
 from blsh_trainer.stft import istft, stft
 
 FloatArray = npt.NDArray[np.float32]
+RealArray = npt.NDArray[np.floating]
 
 
-def band_mask(features: FloatArray, band: Band) -> FloatArray:
+def band_mask(features: RealArray, band: Band) -> FloatArray:
     """Mean of the masks of the K nearest dictionary entries.
 
     Args:
@@ -34,13 +35,13 @@ def band_mask(features: FloatArray, band: Band) -> FloatArray:
     return (level_sums / full).astype(np.float32)
 
 
-def denoising_mask(model: Model, magnitude: FloatArray) -> FloatArray:
+def denoising_mask(model: Model, magnitude: RealArray) -> FloatArray:
     """Gains of all bins: ``(F, n_bins)`` from ``(F, n_bins)`` magnitudes of noisy speech."""
     features = frame_features(magnitude, model.filterbank)
     return np.concatenate([band_mask(features, band) for band in model.bands], axis=1)
 
 
-def denoise(model: Model, samples: npt.NDArray[np.floating]) -> FloatArray:
+def denoise(model: Model, samples: RealArray) -> RealArray:
     """Denoise a signal.
 
     Args:
@@ -48,7 +49,8 @@ def denoise(model: Model, samples: npt.NDArray[np.floating]) -> FloatArray:
         samples: ``(n,)`` at the model's rate.
 
     Returns:
-        ``(n,)`` float32, aligned with the input.
+        ``(n,)`` aligned with the input; float64 for samples in float64, else float32. In float64
+        no decision hangs on the order in which a machine adds up.
     """
     if samples.size == 0:
         return np.zeros(0, np.float32)

@@ -9,6 +9,7 @@ from blsh_trainer.errors import BlshError
 from blsh_trainer.model_file import Geometry
 
 FloatArray = npt.NDArray[np.float32]
+RealArray = npt.NDArray[np.floating]
 
 
 def mel_filterbank(rate: int, frame: int, n_mels: int) -> FloatArray:
@@ -50,7 +51,7 @@ def make_filterbank(geometry: Geometry, n_mels: int) -> FloatArray | None:
     return mel_filterbank(geometry.rate, geometry.frame, n_mels)
 
 
-def frame_features(magnitude: FloatArray, filterbank: FloatArray | None) -> FloatArray:
+def frame_features(magnitude: RealArray, filterbank: FloatArray | None) -> RealArray:
     """L2-normalised features; a silent frame stays all zero.
 
     Args:
@@ -58,15 +59,16 @@ def frame_features(magnitude: FloatArray, filterbank: FloatArray | None) -> Floa
         filterbank: ``(M, n_bins)``, or ``None`` to use the magnitudes themselves.
 
     Returns:
-        ``(F, n_features)`` float32.
+        ``(F, n_features)`` in the precision of the magnitudes.
     """
     features = magnitude if filterbank is None else magnitude @ filterbank.T
     norm = np.linalg.norm(features, axis=1, keepdims=True)
-    return (features / np.where(norm > 0, norm, 1)).astype(np.float32)
+    normalised: RealArray = (features / np.where(norm > 0, norm, 1)).astype(magnitude.dtype)
+    return normalised
 
 
 def ideal_binary_mask(
-    speech_magnitude: FloatArray, noise_magnitude: FloatArray
+    speech_magnitude: RealArray, noise_magnitude: RealArray
 ) -> npt.NDArray[np.bool_]:
     """Ideal binary mask: true where speech is louder than noise."""
     return speech_magnitude > noise_magnitude

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from blsh_trainer.model_file import code_words
 
 FloatArray = npt.NDArray[np.float32]
+RealArray = npt.NDArray[np.floating]
 CodeArray = npt.NDArray[np.uint32]
 IndexArray = npt.NDArray[np.int64]
 
@@ -15,7 +16,7 @@ _QUERY_BLOCK_ELEMENTS = 1 << 23
 
 
 def hash_bits(
-    features: FloatArray,
+    features: RealArray,
     projection: FloatArray,
     bias: FloatArray,
     feature_range: tuple[int, int] | None = None,

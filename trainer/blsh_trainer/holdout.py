@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,8 @@ class Split:
 def hold_out(recordings: Recordings, seed: int) -> Split:
     """Take some talkers and noise types out of the training.
 
-    Folders of the same name count as one: `rain` of two collections is one noise type.
+    Folders of the same name count as one: `rain` of two collections is one noise type. The parts
+    have a fingerprint of their own, so that what was learned from one is not taken for the whole.
 
     Raises:
         BlshError: There is only one talker or one noise type.
@@ -45,9 +47,13 @@ def hold_out(recordings: Recordings, seed: int) -> Split:
     speech = _held_out("--speech", recordings.speech, SPEECH_SHARE, rng)
     noise = _held_out("--noise", recordings.noise, NOISE_SHARE, rng)
 
+    names = sorted(speech | noise)
+    text = " ".join([recordings.fingerprint, "without", *names])
+    fingerprint = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
     def part(held_out: bool) -> Recordings:
-        return replace(
-            recordings,
+        return Recordings(
+            fingerprint=fingerprint,
             speech=tuple(p for p in recordings.speech if (p.parent.name in speech) == held_out),
             noise=tuple(p for p in recordings.noise if (p.parent.name in noise) == held_out),
         )

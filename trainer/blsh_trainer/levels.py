@@ -3,7 +3,7 @@
 A grid cell is a run of STFT bins. Its level is the base-2 logarithm of its power on the runtime's
 scale, so that one unit is 3 dB. What is hashed is each cell's level above the frame's mean, and
 above what trackers remember of it: the frame before, or a noise floor that falls fast and rises
-slowly. All of these leave the microphone's gain out.
+slowly. All of these leave the microphone's gain out. Precision follows the spectra's.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from blsh_trainer.model_file import Geometry
 from blsh_trainer.stft import ComplexArray
 
 FloatArray = npt.NDArray[np.float32]
+RealArray = npt.NDArray[np.floating]
 GridArray = npt.NDArray[np.uint16]
 
 SINGLE_BINS_HZ = 1500.0
@@ -60,7 +61,7 @@ def cell_sums(values: npt.NDArray[np.floating], grid: GridArray) -> npt.NDArray[
     return sums
 
 
-def cell_levels(spectra: ComplexArray, grid: GridArray) -> FloatArray:
+def cell_levels(spectra: ComplexArray, grid: GridArray) -> RealArray:
     """Levels of grid cells; never below 0, the power of one unit of the runtime's spectrum.
 
     Args:
@@ -68,15 +69,16 @@ def cell_levels(spectra: ComplexArray, grid: GridArray) -> FloatArray:
         grid: ``(G + 1,)`` edges.
 
     Returns:
-        ``(..., G)`` float32, log2 of power.
+        ``(..., G)`` log2 of power.
     """
     frame = 2 * (spectra.shape[-1] - 1)
     scaled = spectra * np.float32(LEVEL_FULL_SCALE / frame)
     power = cell_sums(scaled.real**2 + scaled.imag**2, grid)
-    return np.log2(np.maximum(power, 1)).astype(np.float32)
+    levels: RealArray = np.log2(np.maximum(power, 1))
+    return levels
 
 
-def tracked(levels: FloatArray, rise: int, fall: int, warm: int) -> FloatArray:
+def tracked(levels: RealArray, rise: int, fall: int, warm: int) -> RealArray:
     """What a tracker has remembered of each cell before each frame.
 
     A one-pole smoother that moves by ``2**-rise`` of the way up and ``2**-fall`` of the way down.
@@ -89,7 +91,7 @@ def tracked(levels: FloatArray, rise: int, fall: int, warm: int) -> FloatArray:
         warm: Frames of warm-up (see `blsh_trainer.condensed_model.warm_up_frames`).
 
     Returns:
-        ``(..., F, G)`` float32.
+        ``(..., F, G)``.
     """
     out = np.empty_like(levels)
     state = levels[..., 0, :].copy()
@@ -101,13 +103,11 @@ def tracked(levels: FloatArray, rise: int, fall: int, warm: int) -> FloatArray:
         if n >= warm:
             step = level - state
             state = state + step * np.where(step < 0, 2.0**-fall, 2.0 ** -min(rise, n - warm))
-            state = state.astype(np.float32)
+            state = state.astype(levels.dtype)
     return out
 
 
-def level_features(
-    levels: FloatArray, trackers: Sequence[tuple[int, int]], warm: int
-) -> FloatArray:
+def level_features(levels: RealArray, trackers: Sequence[tuple[int, int]], warm: int) -> RealArray:
     """What is hashed, in units of log2 of power.
 
     Args:
@@ -116,14 +116,15 @@ def level_features(
         warm: As in `tracked`.
 
     Returns:
-        ``(..., F, G * (1 + len(trackers)))`` float32, cell by cell: the level above the frame's
+        ``(..., F, G * (1 + len(trackers)))``, cell by cell: the level above the frame's
         mean, then above each tracker.
     """
     kinds = [levels - levels.mean(axis=-1, keepdims=True)]
     kinds += [levels - tracked(levels, rise, fall, warm) for rise, fall in trackers]
     clip = FEATURE_CLIP / LEVEL_ONE
     stacked = np.clip(np.stack(kinds, axis=-1), -clip, clip)
-    return stacked.reshape(*levels.shape[:-1], -1).astype(np.float32)
+    features: RealArray = stacked.reshape(*levels.shape[:-1], -1).astype(levels.dtype)
+    return features
 
 
 def ideal_gains(

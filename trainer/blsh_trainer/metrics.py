@@ -49,7 +49,7 @@ def bss_eval(speech: Signal, noise: Signal, estimate: Signal, taps: int = 512) -
     )
 
 
-def si_sdr(speech: Signal, estimate: Signal) -> float:
+def si_sdr(speech: Signal, estimate: Signal | npt.NDArray[np.int16]) -> float:
     """Scale-invariant SDR in dB (Le Roux et al. 2019)."""
     s, y = speech.astype(np.float64), estimate.astype(np.float64)
     energy = float(s @ s)

@@ -17,6 +17,7 @@ import hashlib
 import io
 import json
 import os
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -39,6 +40,8 @@ _BANDS_SCHEMA_VERSION = 1
 MAX_MASK_BITS = 4
 MAX_PROJECTIONS = 4096
 MIN_FRAME, MAX_FRAME = 64, 4096
+# Attributes of the files in the archive, which Python would take from the system.
+_UNIX, _OWNER_READS_AND_WRITES = 3, 0o600 << 16
 
 FeatureKind = Literal["stft", "mel", "levels"]
 WindowKind = Literal["hann", "sine"]
@@ -359,18 +362,31 @@ def save_model(model: Model, path: str | os.PathLike[str]) -> str:
     arrays = _to_arrays(model)
     sha256 = _content_hash(arrays)
     arrays["sha256"] = np.frombuffer(sha256.encode(), np.uint8)
-    buffer = io.BytesIO()
-    # Not compressed: the same model is the same bytes, whatever the version of zlib.
-    np.savez(buffer, allow_pickle=False, **arrays)
     destination = Path(path)
     try:
-        write_atomically(destination, buffer.getvalue())
+        write_atomically(destination, _npz(arrays))
     except OSError as error:
         raise BlshError(
             f"{destination}: cannot write the model ({error.strerror}); "
             "make room there or choose another path with -o"
         ) from error
     return sha256
+
+
+def _npz(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
+    """What ``numpy.savez`` writes, but the same bytes in every version of NumPy and Python.
+
+    Not compressed, since what zlib writes differs from version to version as well.
+    """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, array in arrays.items():
+            member = zipfile.ZipInfo(f"{name}.npy")  # dated 1980
+            member.create_system, member.external_attr = _UNIX, _OWNER_READS_AND_WRITES
+            content = io.BytesIO()
+            np.lib.format.write_array(content, array, version=(1, 0), allow_pickle=False)
+            archive.writestr(member, content.getvalue())
+    return buffer.getvalue()
 
 
 def load_model(path: str | os.PathLike[str]) -> Model:

@@ -1,7 +1,8 @@
 """Short-time Fourier transform, framed as the streaming runtime frames its input.
 
 Frame f ends with hop f of the signal: before the signal come ``frame - hop`` zeros. Float training
-and the integer reference so see the same frames.
+and the integer reference so see the same frames. Precision follows the signal's: float64 in,
+complex128 out.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from scipy import fft
 from blsh_trainer.model_file import WindowKind
 
 FloatArray = npt.NDArray[np.float32]
-ComplexArray = npt.NDArray[np.complex64]
+RealArray = npt.NDArray[np.floating]
+ComplexArray = npt.NDArray[np.complexfloating]
 
 
 def hann_window(frame: int) -> FloatArray:
@@ -59,10 +61,11 @@ def stft(
         window: Kind of the analysis window.
 
     Returns:
-        ``(frame_count(n), frame // 2 + 1)`` complex64.
+        ``(frame_count(n), frame // 2 + 1)`` complex64, complex128 for a signal in float64.
     """
     n_frames = frame_count(samples.size, frame, hop)
-    padded = np.zeros((n_frames - 1) * hop + frame, np.float32)
+    precision = np.float64 if samples.dtype == np.float64 else np.float32
+    padded = np.zeros((n_frames - 1) * hop + frame, precision)
     padded[frame - hop : frame - hop + samples.size] = samples
     frames = np.lib.stride_tricks.sliding_window_view(padded, frame)[::hop]
     spectra: ComplexArray = fft.rfft(frames * analysis_window(frame, window), axis=1)
@@ -71,12 +74,12 @@ def stft(
 
 def istft(
     spectra: ComplexArray, n_samples: int, frame: int, hop: int, window: WindowKind = "hann"
-) -> FloatArray:
-    """Inverse of `stft`: ``(n_samples,)`` float32, aligned with the analysed signal."""
+) -> RealArray:
+    """Inverse of `stft`: ``(n_samples,)`` of its precision, aligned with the analysed signal."""
     synthesis = synthesis_window(frame, hop, window)
-    frames = fft.irfft(spectra, frame, axis=1).astype(np.float32) * synthesis
+    frames: RealArray = fft.irfft(spectra, frame, axis=1) * synthesis
     n_frames, blocks = frames.shape[0], frame // hop
-    total = np.zeros((n_frames + blocks - 1, hop), np.float32)
+    total = np.zeros((n_frames + blocks - 1, hop), frames.dtype)
     for block in range(blocks):
         total[block : block + n_frames] += frames[:, block * hop : (block + 1) * hop]
     return total.reshape(-1)[frame - hop : frame - hop + n_samples].copy()

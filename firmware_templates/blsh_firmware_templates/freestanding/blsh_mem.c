@@ -1,6 +1,8 @@
 /* memcpy, memmove, memset and memcmp for images that link no libc and are built with gcc.
  *
  * (With clang build it with -fno-builtin, or leave it out: compiler-rt may bring its own.)
+ *
+ * SPDX-License-Identifier: MIT-0
  */
 #include <stddef.h>
 #include <stdint.h>

@@ -1,4 +1,7 @@
-/* The part of <string.h> that a freestanding build may use, for toolchains that bring no libc. */
+/* The part of <string.h> that a freestanding build may use, for toolchains that bring no libc.
+ *
+ * SPDX-License-Identifier: MIT-0
+ */
 #ifndef BLSH_FREESTANDING_STRING_H
 #define BLSH_FREESTANDING_STRING_H
 

@@ -3,6 +3,8 @@
  *
  * Link it with a program that has main() and writes through blsh_putchar(); the linker script
  * (link/blsh_mps2_an386.ld is one) defines the blsh_... symbols declared below.
+ *
+ * SPDX-License-Identifier: MIT-0
  */
 #include <stdint.h>
 
