@@ -42,7 +42,10 @@ Stages = dict[str, dict[str, float]]
 WEIGHTS = Path(blsh_trainer.__file__).with_name("cost_model.json")
 SECONDS = 1.0
 
-_SMALL = CondensedOptions(words=4, compared=2, reach=0.4, layers=3, entries=64, neighbours=4)
+_SMALL = CondensedOptions(
+    words=4, compared=2, reach=0.4, layers=3, entries=64, neighbours=4,
+    trackers=((0, 0), (4, 4), (7, 1)),
+)  # fmt: skip
 SHAPES: tuple[CondensedOptions, ...] = (
     CondensedOptions(),
     _SMALL,
