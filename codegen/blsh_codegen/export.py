@@ -18,11 +18,13 @@ from blsh_trainer.model_file import SCHEMA_VERSION, Model, load_model, save_mode
 
 from blsh_codegen.layout import Layout, lay_out
 from blsh_codegen.packaging import (
+    PACKAGE_FILES,
     copy_selftest,
     package_texts,
     selftest_texts,
     with_table_checks,
 )
+from blsh_codegen.prefix import DEFAULT_PREFIX, Prefix, rename_folder
 from blsh_codegen.render import context, data_headers, environment
 from blsh_codegen.runtime_cost import RuntimeCost, runtime_cost
 from blsh_codegen.tables import Tables, quantise
@@ -45,6 +47,7 @@ class Export:
         ram_bytes: State of one stream.
         latency_samples: Delay of the output.
         files: Paths in the folder, sorted.
+        prefix: What the names in its C begin with.
     """
 
     directory: str
@@ -54,6 +57,7 @@ class Export:
     ram_bytes: int
     latency_samples: int
     files: tuple[str, ...]
+    prefix: str = DEFAULT_PREFIX
 
 
 def default_model() -> Path:
@@ -61,7 +65,14 @@ def default_model() -> Path:
     return Path(__file__).with_name("models") / "default.npz"
 
 
-def export_model(model: Model, target: Target, directory: Path, *, force: bool = False) -> Export:
+def export_model(
+    model: Model,
+    target: Target,
+    directory: Path,
+    *,
+    force: bool = False,
+    prefix: str = DEFAULT_PREFIX,
+) -> Export:
     """Export a model for a target.
 
     The folder is made under another name beside its destination and renamed when it is complete.
@@ -72,10 +83,13 @@ def export_model(model: Model, target: Target, directory: Path, *, force: bool =
         target: The processor.
         directory: Destination.
         force: Replace the destination whatever is in it.
+        prefix: What the names of the C, its files and packages begin with.
 
     Raises:
-        BlshError: The destination is not to be replaced, or cannot be written.
+        BlshError: The destination is not to be replaced, or cannot be written; or the prefix
+            cannot be had.
     """
+    names = Prefix(prefix)
     directory = Path(os.path.normpath(directory.absolute()))
     try:
         _check_destination(directory, force=force)
@@ -97,6 +111,7 @@ def export_model(model: Model, target: Target, directory: Path, *, force: bool =
             path = staging / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8", newline="\n")
+        rename_folder(staging, names, PACKAGE_FILES)
         save_model(model, staging / MODEL_COPY)
         files = _entries(staging) | {MANIFEST}
         export = Export(
@@ -107,6 +122,7 @@ def export_model(model: Model, target: Target, directory: Path, *, force: bool =
             ram_bytes=layout.state_bytes,
             latency_samples=model.geometry.frame - model.geometry.hop,
             files=tuple(sorted(files)),
+            prefix=names.name,
         )
         (staging / MANIFEST).write_text(_manifest(export), encoding="utf-8", newline="\n")
         _replace(staging, directory)
@@ -128,10 +144,10 @@ def load_export(directory: Path) -> tuple[Export, Model]:
     Raises:
         BlshError: The folder is no export, or its model is missing or damaged.
     """
+    manifest = _read_manifest(directory)
     try:
-        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
         version = int(manifest["schema_version"])
-    except (OSError, ValueError, TypeError, KeyError, OverflowError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise _no_export(directory) from error
     if version != SCHEMA_VERSION:
         raise BlshError(
@@ -147,6 +163,7 @@ def load_export(directory: Path) -> tuple[Export, Model]:
             ram_bytes=int(manifest["ram_bytes"]),
             latency_samples=int(manifest["latency_samples"]),
             files=tuple(str(name) for name in manifest["files"]),
+            prefix=_prefix(manifest, directory).name,
         )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise _no_export(directory) from error
@@ -156,6 +173,29 @@ def load_export(directory: Path) -> tuple[Export, Model]:
             f"{directory}: {MODEL_COPY} is not the model that was exported; export it again"
         )
     return export, model
+
+
+def exported_prefix(directory: Path) -> Prefix:
+    """What the names in an exported folder begin with.
+
+    Raises:
+        BlshError: The folder is no export.
+    """
+    return _prefix(_read_manifest(directory), directory)
+
+
+def _read_manifest(directory: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((directory / MANIFEST).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise _no_export(directory) from error
+
+
+def _prefix(manifest: Mapping[str, Any], directory: Path) -> Prefix:
+    try:
+        return Prefix(str(manifest.get("prefix", DEFAULT_PREFIX)))
+    except BlshError as error:
+        raise _no_export(directory) from error
 
 
 def _no_export(directory: Path) -> BlshError:
@@ -219,6 +259,8 @@ def _copy_runtime(folder: Path, target: Target) -> None:
 def _manifest(export: Export) -> str:
     fields = asdict(export)
     del fields["directory"]
+    if export.prefix == DEFAULT_PREFIX:
+        del fields["prefix"]
     fields |= {"schema_version": SCHEMA_VERSION, "blsh_version": __version__}
     return json.dumps(fields, indent=2, sort_keys=True) + "\n"
 

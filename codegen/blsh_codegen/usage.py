@@ -14,7 +14,9 @@ from blsh_codegen.cycles import MODELS, estimate_cycles
 from blsh_codegen.elf_image import read_elf
 from blsh_codegen.emulator import Emulator
 from blsh_codegen.engines import runtime_sources
+from blsh_codegen.export import exported_prefix
 from blsh_codegen.layout import Layout
+from blsh_codegen.prefix import Prefix
 from blsh_codegen.static_stack import bound_stack
 from blsh_codegen.tables import Tables
 from blsh_codegen.targets import Target
@@ -134,6 +136,8 @@ def measure_usage(
     Raises:
         BlshError: No emulator or compiler, or the folder's C does not compile.
     """
+    prefix = exported_prefix(folder)
+    public = tuple(map(prefix.code, entry_points(layout)))
     path = build_firmware(
         target,
         runtime_sources(folder),
@@ -141,15 +145,15 @@ def measure_usage(
         work / f"runtime-{target.name}-{compiler}.elf",
         compiler=compiler,
         optimise=optimise,
-        roots=entry_points(layout),
+        roots=public,
     )
-    entries = stage_entries(layout)
+    entries = {prefix.code(name): stage for name, stage in stage_entries(layout).items()}
     hop = tables.geometry.hop
     hops = samples.size // hop
     samples = samples[: hops * hop]
     if target.unicorn is not None:
         counts = _count_in_process(
-            path, target, layout.state_bytes, entries, samples.reshape(hops, hop)
+            path, target, prefix, layout.state_bytes, entries, samples.reshape(hops, hop)
         )
     else:
         sources = runtime_sources(folder)
@@ -170,7 +174,7 @@ def measure_usage(
     per_second = tables.geometry.rate / samples.size
     stages = {name: round(count * per_second) for name, count in counts.stages.items()}
     image = read_elf(path)
-    bound = bound_stack(image, entry_points(layout))
+    bound = bound_stack(image, public)
     code_bytes = image.flash_bytes - layout.table_bytes
     return Usage(
         instructions_per_second=sum(stages.values()),
@@ -180,7 +184,10 @@ def measure_usage(
         estimated_cycles_per_second=(
             None if counts.cycles is None else round(counts.cycles * per_second)
         ),
-        flash={**layout.flash_bytes, "runtime code": code_bytes},
+        flash={
+            **{prefix.path(k): v for k, v in layout.flash_bytes.items()},
+            "runtime code": code_bytes,
+        },
         flash_bytes=image.flash_bytes,
         runtime_code_bytes=code_bytes,
         ram_bytes=layout.state_bytes + image.ram_bytes,
@@ -204,6 +211,7 @@ class _Counts:
 def _count_in_process(
     path: Path,
     target: Target,
+    prefix: Prefix,
     state_bytes: int,
     entries: Mapping[str, str],
     hops: npt.NDArray[np.int16],
@@ -213,14 +221,15 @@ def _count_in_process(
     emulator.split_profile(entries)
     state = emulator.allocate(state_bytes)
     buffer = emulator.allocate(hops[0].nbytes)
-    emulator.call("blsh_init", state)
+    process = prefix.code("blsh_process")
+    emulator.call(prefix.code("blsh_init"), state)
     emulator.reset_profile()
     for samples in hops:
         emulator.write(buffer, samples.tobytes())
-        emulator.call("blsh_process", state, buffer, buffer)
+        emulator.call(process, state, buffer, buffer)
     stages = dict.fromkeys(STAGES, 0)
     for stage, functions in emulator.profile_parts().items():
-        stages[stage] = sum(n for name, n in functions.items() if name != "blsh_process")
+        stages[stage] = sum(n for name, n in functions.items() if name != process)
     stages["other"] = emulator.total_instructions() - sum(stages.values())
     cycles = None
     if target.name in MODELS:
