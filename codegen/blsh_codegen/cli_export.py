@@ -60,7 +60,6 @@ def export(
         (
             ("folder", str(folder)),
             ("model", done.model_sha256[:16]),
-            ("prefix", done.prefix),
             ("files", str(len(done.files))),
             ("flash", f"{done.flash_bytes:,} bytes"),
             ("RAM", f"{done.ram_bytes:,} bytes a stream"),

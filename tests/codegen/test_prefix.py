@@ -15,13 +15,16 @@ import pytest
 from blsh_codegen.cli_export import export as export_command
 from blsh_codegen.engines import runtime_sources
 from blsh_codegen.export import MANIFEST, MODEL_COPY, load_export
+from blsh_codegen.layout import lay_out
 from blsh_codegen.packaging import PACKAGE_FILES
 from blsh_codegen.prefix import MAX_PREFIX_LENGTH, Prefix
+from blsh_codegen.qemu import qemu_unavailable_reason
 from blsh_codegen.reference import process
 from blsh_codegen.signals import conformance_signals
 from blsh_codegen.tables import quantise
-from blsh_codegen.targets import TARGETS
+from blsh_codegen.targets import TARGETS, find_target
 from blsh_codegen.toolchain import find_host_compiler, template_folder
+from blsh_codegen.usage import measure_usage
 from blsh_codegen.verify import check_tables
 from blsh_trainer.errors import BlshError
 from blsh_trainer.model_file import Model
@@ -368,6 +371,22 @@ def test_verify_says_yes_on_every_engine_that_is_here(project: Path) -> None:
         assert "voice_process" in usage["functions"]
         assert usage["stack_chain"][0] == "voice_process"
         assert {"voice_codes.h", "voice_masks.h"} < set(usage["flash"])
+
+
+@pytest.mark.parametrize("name", ["cortex-m55", "riscv32imc-zbb"])
+def test_a_board_counts_by_its_names(name: str, tmp_path: Path) -> None:
+    target = find_target(name)
+    reason = qemu_unavailable_reason(target, compiler="gcc")
+    if reason is not None:
+        pytest.skip(reason)
+    model = MODELS["voice"]
+    folder = exported(model, tmp_path / "out", name, "voice")
+    tables = quantise(model)
+    usage = measure_usage(
+        folder, tables, lay_out(tables), target, noisy_speech(), tmp_path, compiler="gcc"
+    )
+    assert usage.functions["voice_nearest"] > 0
+    assert usage.stack_chain[0] == "voice_process"
 
 
 def test_a_flipped_number_in_a_table_is_found(tmp_path: Path) -> None:
