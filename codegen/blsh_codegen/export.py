@@ -233,8 +233,9 @@ def _training_record(training: Mapping[str, Any]) -> dict[str, Any]:
     quality: list[tuple[str, Any, Any]] = []
     conditions: dict[str, Any] = {}
     if isinstance(validation, Mapping):
-        before, after = validation.get("unprocessed", {}), validation.get("denoised", {})
-        quality = [(name, value, after.get(name, "")) for name, value in before.items()]
+        before, after = validation.get("unprocessed"), validation.get("denoised")
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            quality = [(name, value, after.get(name, "")) for name, value in before.items()]
         conditions = {k: v for k, v in validation.items() if not isinstance(v, Mapping)}
     provenance = {
         name: value
