@@ -34,11 +34,3 @@ def arguments(
         st.characters(exclude_characters="\0", exclude_categories=["Cs"]), undecodable
     )
     return st.text(character, max_size=max_size)
-
-
-def nested(depth: int) -> Any:
-    """Lists in lists."""
-    value: Any = 0
-    for _ in range(depth):
-        value = [value]
-    return value
