@@ -14,6 +14,7 @@ from typing import Any
 from blsh_trainer import __version__
 from blsh_trainer.errors import BlshError
 from blsh_trainer.files import current_umask
+from blsh_trainer.json_values import integer, parse_object
 from blsh_trainer.model_file import SCHEMA_VERSION, Model, load_model, save_model
 
 from blsh_codegen.layout import Layout, lay_out
@@ -146,8 +147,8 @@ def load_export(directory: Path) -> tuple[Export, Model]:
     """
     manifest = _read_manifest(directory)
     try:
-        version = int(manifest["schema_version"])
-    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        version = integer(manifest["schema_version"])
+    except (ValueError, KeyError) as error:
         raise _no_export(directory) from error
     if version != SCHEMA_VERSION:
         raise BlshError(
@@ -159,9 +160,9 @@ def load_export(directory: Path) -> tuple[Export, Model]:
             directory=str(directory),
             target=find_target(manifest["target"]).name,
             model_sha256=str(manifest["model_sha256"]),
-            flash_bytes=int(manifest["flash_bytes"]),
-            ram_bytes=int(manifest["ram_bytes"]),
-            latency_samples=int(manifest["latency_samples"]),
+            flash_bytes=integer(manifest["flash_bytes"]),
+            ram_bytes=integer(manifest["ram_bytes"]),
+            latency_samples=integer(manifest["latency_samples"]),
             files=tuple(str(name) for name in manifest["files"]),
             prefix=_prefix(manifest, directory).name,
         )
@@ -186,8 +187,8 @@ def exported_prefix(directory: Path) -> Prefix:
 
 def _read_manifest(directory: Path) -> dict[str, Any]:
     try:
-        return dict(json.loads((directory / MANIFEST).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, RecursionError) as error:
+        return parse_object((directory / MANIFEST).read_bytes())
+    except (OSError, ValueError) as error:
         raise _no_export(directory) from error
 
 
@@ -300,8 +301,8 @@ def _check_destination(directory: Path, *, force: bool) -> None:
     if not present or force:
         return
     try:
-        made = set(json.loads((directory / MANIFEST).read_text(encoding="utf-8"))["files"])
-    except (OSError, ValueError, KeyError, TypeError):
+        made = set(_read_manifest(directory)["files"])
+    except (BlshError, KeyError, TypeError):
         raise BlshError(
             f"{directory}: exists and was not made by blsh-export; choose another folder with -o, "
             "or replace it with --force"

@@ -25,12 +25,14 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-def arguments(
-    alphabet: st.SearchStrategy[str] | None = None, max_size: int = 12
-) -> st.SearchStrategy[str]:
-    """Text that a shell can pass on: any but NUL, undecodable bytes included."""
-    undecodable = st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF, categories=["Cs"])
-    character = alphabet or st.one_of(
-        st.characters(exclude_characters="\0", exclude_categories=["Cs"]), undecodable
-    )
-    return st.text(character, max_size=max_size)
+_UNDECODABLE = st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF, categories=["Cs"])
+
+words = st.text(
+    st.one_of(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), _UNDECODABLE),
+    max_size=12,
+)
+"""What a shell can pass on: any text but NUL, undecodable bytes included."""
+
+file_names = st.text(
+    st.characters(exclude_characters="\0/", exclude_categories=["Cs"]), max_size=12
+)

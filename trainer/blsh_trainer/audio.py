@@ -23,6 +23,10 @@ INT16_FULL_SCALE = 32768
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga")
 # Peaks beyond these are no recordings: 24-bit integers kept as floats are the loudest in use.
 MIN_PEAK, MAX_PEAK = 1e-10, 1e7
+# A header that claims others would have resampling make memory of nothing.
+MIN_RATE, MAX_RATE = 1000, 1_000_000
+MAX_SAMPLES = 1 << 30
+"""Of all channels together: eighteen hours of mono at 16 kHz."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +88,8 @@ def read_audio(path: StrPath, *, allow_silence: bool = False) -> AudioFile:
         allow_silence: Accept a recording whose samples are all zero.
 
     Raises:
-        BlshError: The file is missing, unreadable, truncated, empty, silent, not finite or at a
-            level that no recording has.
+        BlshError: The file is missing, unreadable, truncated, empty, silent, not finite, too long,
+            or at a level or rate that no recording has.
     """
     path = Path(path)
     try:
@@ -93,6 +97,7 @@ def read_audio(path: StrPath, *, allow_silence: bool = False) -> AudioFile:
             raise BlshError(f"{path}: the recording is truncated; copy it again or remove it")
         with soundfile.SoundFile(path) as file:
             expected, rate = file.frames, int(file.samplerate)
+            _check_shape(path, rate, expected * file.channels)
             samples = file.read(dtype="float32", always_2d=True)
     except OSError as error:
         raise BlshError(
@@ -102,6 +107,10 @@ def read_audio(path: StrPath, *, allow_silence: bool = False) -> AudioFile:
         raise BlshError(
             f"{path}: not readable as audio ({error.error_string.strip().rstrip('.')}); "
             "convert it to WAV or remove it"
+        ) from error
+    except TypeError as error:  # a name that ends in .raw
+        raise BlshError(
+            f"{path}: raw samples have no rate; convert the file to WAV or pipe it in"
         ) from error
     if samples.shape[0] < expected:
         raise BlshError(f"{path}: the recording is truncated; copy it again or remove it")
@@ -118,6 +127,16 @@ def read_audio(path: StrPath, *, allow_silence: bool = False) -> AudioFile:
             "export it again or remove it"
         )
     return AudioFile(np.asarray(samples, np.float32), rate)
+
+
+def _check_shape(path: Path, rate: int, n_samples: int) -> None:
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise BlshError(
+            f"{path}: its rate is {rate} Hz, which no recording has ({MIN_RATE} to {MAX_RATE}); "
+            "export it again or remove it"
+        )
+    if n_samples > MAX_SAMPLES:
+        raise BlshError(f"{path}: claims {n_samples} samples, more than {MAX_SAMPLES}; split it")
 
 
 def read_mono(path: StrPath, rate: int) -> FloatArray:
@@ -151,11 +170,12 @@ def write_wav(path: StrPath, samples: npt.NDArray[np.floating], rate: int) -> No
     Raises:
         BlshError: The file cannot be written.
     """
+    path = Path(path)
     buffer = io.BytesIO()
     pcm = to_int16(samples)
     soundfile.write(buffer, pcm, rate, format="WAV", subtype="PCM_16")
     try:
-        write_atomically(Path(path), buffer.getvalue())
+        write_atomically(path, buffer.getvalue())
     except OSError as error:
         raise BlshError(
             f"{path}: cannot be written ({error.strerror}); choose another path"

@@ -26,9 +26,9 @@ def parse_object(text: bytes) -> dict[str, Any]:
 
 
 def integer(value: Any) -> int:
-    """A JSON integer; neither a truth value nor a fraction."""
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise ValueError(f"{value!r:.40} is not an integer")
+    """A JSON integer of at most 64 bits; neither a truth value nor a fraction."""
+    if not isinstance(value, int) or isinstance(value, bool) or value.bit_length() > 63:
+        raise ValueError(f"{value!r:.40} is not an integer of at most 64 bits")
     return value
 
 

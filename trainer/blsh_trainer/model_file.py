@@ -154,6 +154,12 @@ class Model:
         return _content_hash(_to_arrays(self))
 
 
+def check_rate(rate: int) -> None:
+    """Raise `BlshError` naming the option where a sampling rate in Hz is impossible."""
+    if not 4000 <= rate <= 192000:
+        raise BlshError(f"--rate {rate}: must be 4000 to 192000 Hz")
+
+
 def check_geometry(geometry: Geometry) -> None:
     """Raise `BlshError` naming the option where a geometry is impossible."""
     for name, value in (("frame", geometry.frame), ("hop", geometry.hop)):
@@ -171,8 +177,7 @@ def check_geometry(geometry: Geometry) -> None:
             f"--hop {geometry.hop}: at least an eighth of --frame {geometry.frame}; "
             f"try --hop {geometry.frame // 4}"
         )
-    if not 4000 <= geometry.rate <= 192000:
-        raise BlshError(f"--rate {geometry.rate}: must be 4000 to 192000 Hz")
+    check_rate(geometry.rate)
     if geometry.features not in get_args(FeatureKind):
         raise BlshError(f"--features {geometry.features}: must be stft, mel or levels")
     if geometry.window not in get_args(WindowKind):
@@ -196,7 +201,8 @@ def check_model(model: Model) -> None:
         n_bins = model.geometry.n_bins
         if bank.ndim != 2 or not 1 <= bank.shape[0] <= n_bins or bank.shape[1] != n_bins:
             raise BlshError(f"model: the filterbank's shape {bank.shape} does not fit the frame")
-        if not np.isfinite(bank).all() or bank.min() < 0 or bank.sum(axis=1).max() > 1 + 1e-5:
+        sums = bank.sum(axis=1, dtype=np.float64)
+        if not np.isfinite(bank).all() or bank.min() < 0 or sums.max() > 1 + 1e-5:
             raise BlshError("model: filterbank rows must be non-negative with a sum of at most 1")
     if not model.bands:
         raise BlshError("model: has no band")
