@@ -21,7 +21,9 @@ SHARED_MODULES = {
     "blsh_trainer.condensed_model",
     "blsh_trainer.errors",
     "blsh_trainer.files",
+    "blsh_trainer.json_values",
     "blsh_trainer.model_file",
+    "blsh_trainer.streams",
     "blsh_trainer.synthetic",
 }
 
