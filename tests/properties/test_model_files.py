@@ -270,14 +270,15 @@ def test_arrays_of_any_type_shape_and_value(
     @given(KINDS, st.lists(st.tuples(st.integers(0, 99), CHANGES), min_size=1, max_size=3))
     @example("mel", [(5, ("cast", "<U3"))])
     def check(kind: str, changes: Sequence[tuple[int, tuple[str, Any]]]) -> None:
-        arrays = arrays_of(good[kind])
+        original = arrays_of(good[kind])
+        arrays = dict(original)
         names = [name for name in arrays if name != "header"]
         for number, (how, what) in changes:
             name = names[number % len(names)]
             if how == "drop":
                 arrays.pop(name, None)
-            elif name in arrays:
-                arrays[name] = changed(arrays[name], how, what)
+            else:
+                arrays[name] = changed(original[name], how, what)
         model = loaded(signed(arrays), tmp_path)
         if model is not None:
             check_usable(model, tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from blsh_codegen.export import MANIFEST, export_model, load_export
 from blsh_codegen.targets import TARGETS, find_target
 from blsh_trainer.cli import train
 from blsh_trainer.errors import BlshError
+from blsh_trainer.json_values import parse_object
 from blsh_trainer.model_file import save_model
+from blsh_trainer.pareto import load_trials
 from blsh_trainer.presets import PRESETS
 from click.testing import CliRunner, Result
 from hypothesis import example, given
@@ -64,6 +67,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (folder / kind).mkdir()
     soundfile.write(folder / "speech" / "a.wav", tone, 8000)
     (folder / "noise" / "cut.wav").write_bytes((folder / "in.wav").read_bytes()[:1000])
+    (folder / "\udcff.wav").write_bytes((folder / "in.wav").read_bytes())
     (folder / "loop").symlink_to("loop")
     return folder
 
@@ -218,6 +222,7 @@ def test_denoise(tier: Tier, place: Path) -> None:
     @given(NAMES | st.just("in.wav"), NAMES, st.just("model.npz") | NAMES, st.booleans())
     @example("in.wav", "\udcff.wav", "model.npz", False)
     @example("in.wav", "in.wav", "model.npz", False)
+    @example("\udcff.wav", "out.wav", "model.npz", False)
     @example("-", "-", "model.npz", False)
     def check(source: str, destination: str, model: str, as_json: bool) -> None:
         words = [f"--model={model}", *(["--json"] if as_json else []), "--", source, destination]
@@ -281,6 +286,31 @@ def test_train(tier: Tier, kind: str, place: Path) -> None:
                 "--preset", "--fit", "--frame", "--hop", "--noise", "--speech"]  # fmt: skip
         done = check_refused_or_done(train, words, place, told)
         assert done.exit_code == 2
+
+    check()
+
+
+@in_tiers
+def test_resuming_from_any_record(tier: Tier, place: Path) -> None:
+    """A model's record of its training, and the trials of a search, are files like any other."""
+    names = st.sampled_from(["projections", "dictionary", "rate", "snr", "minutes", "method"])
+    records = st.one_of(json_values, st.dictionaries(names, json_values))
+
+    @tier(40)
+    @given(records, st.dictionaries(st.sampled_from(["boosting", "epsilon"]), json_values))
+    def check(options: Any, rest: dict[str, Any]) -> None:
+        text = json.dumps({"options": options, **rest})
+        try:
+            training = parse_object(text.encode())
+        except ValueError:
+            return
+        save_model(replace(MODEL, training=training), place / "model.npz")
+        words = ["--speech=speech", "--noise=noise", "--output=new.npz", "--resume=model.npz"]
+        done = check_refused_or_done(train, words, place, ["model.npz", "--"])
+        assert done.exit_code == 2
+        (place / "new.fit.json").write_text(json.dumps({"trials": [options, rest]}))
+        with pytest.raises(BlshError, match="not what blsh-train --fit writes"):
+            load_trials(place / "new.npz")
 
     check()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import HealthCheck, settings
 
-_MANY = 30
+_MANY = 8
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Tier:
     is_long: bool
 
     def __call__(self, count: int) -> settings:
-        """So many examples in the short tier, and thirty times as many in the long one."""
+        """So many examples in the short tier, and eight times as many in the long one."""
         return settings(
             max_examples=count * _MANY if self.is_long else count,
             deadline=None,

@@ -27,6 +27,7 @@ MIN_PEAK, MAX_PEAK = 1e-10, 1e7
 MIN_RATE, MAX_RATE = 1000, 1_000_000
 MAX_SAMPLES = 1 << 30
 """Of all channels together: eighteen hours of mono at 16 kHz."""
+_BLOCK_SAMPLES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -95,10 +96,10 @@ def read_audio(path: StrPath, *, allow_silence: bool = False) -> AudioFile:
     try:
         if _is_cut_short(path):
             raise BlshError(f"{path}: the recording is truncated; copy it again or remove it")
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(os.fsencode(path)) as file:  # of any name
             expected, rate = file.frames, int(file.samplerate)
             _check_shape(path, rate, expected * file.channels)
-            samples = file.read(dtype="float32", always_2d=True)
+            samples = _read_samples(file)
     except OSError as error:
         raise BlshError(
             f"{path}: cannot be opened ({error.strerror}); check its name and permissions"
@@ -127,6 +128,15 @@ def read_audio(path: StrPath, *, allow_silence: bool = False) -> AudioFile:
             "export it again or remove it"
         )
     return AudioFile(np.asarray(samples, np.float32), rate)
+
+
+def _read_samples(file: soundfile.SoundFile) -> FloatArray:
+    """``(n, channels)``, block by block: memory for what is there, not for what is claimed."""
+    blocks = []
+    frames = max(1, _BLOCK_SAMPLES // file.channels)
+    while (block := file.read(frames, dtype="float32", always_2d=True)).shape[0]:
+        blocks.append(block)
+    return np.concatenate(blocks) if blocks else np.zeros((0, file.channels), np.float32)
 
 
 def _check_shape(path: Path, rate: int, n_samples: int) -> None:
