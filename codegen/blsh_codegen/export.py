@@ -155,6 +155,7 @@ def load_export(directory: Path) -> tuple[Export, Model]:
             f"{directory}: exported with schema {version}, this version reads {SCHEMA_VERSION}; "
             "export it again"
         )
+    prefix = _prefix(manifest, directory)
     try:
         export = Export(
             directory=str(directory),
@@ -164,10 +165,12 @@ def load_export(directory: Path) -> tuple[Export, Model]:
             ram_bytes=integer(manifest["ram_bytes"]),
             latency_samples=integer(manifest["latency_samples"]),
             files=tuple(str(name) for name in manifest["files"]),
-            prefix=_prefix(manifest, directory).name,
+            prefix=prefix.name,
         )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise _no_export(directory) from error
+    except BlshError as error:
+        raise BlshError(f"{directory}: {error.message}; export it again") from error
     model = load_model(directory / MODEL_COPY)
     if model.sha256 != export.model_sha256:
         raise BlshError(

@@ -154,6 +154,7 @@ def test_manifests_of_any_content(tier: Tier, place: Path) -> None:
     @example({"flash_bytes": float("inf")}, None)
     @example({"files": [[]]}, None)
     @example({"prefix": "*"}, None)
+    @example({"target": ""}, None)
     def check(changes: dict[str, Any], whole: str | None) -> None:
         text = json.dumps({**good, **changes}) if whole is None else whole
         (folder / MANIFEST).write_text(text, encoding="utf-8", errors="surrogatepass")
