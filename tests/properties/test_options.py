@@ -149,7 +149,7 @@ def test_manifests_of_any_content(tier: Tier, place: Path) -> None:
     good = json.loads((folder / MANIFEST).read_text())
     others = json_values.map(json.dumps) | st.text(max_size=20) | st.just("[" * 9000)
 
-    @tier(60)
+    @tier(30)
     @given(st.dictionaries(st.sampled_from(list(good)), json_values), st.none() | others)
     @example({"flash_bytes": float("inf")}, None)
     @example({"files": [[]]}, None)
