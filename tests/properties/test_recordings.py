@@ -89,7 +89,9 @@ HEADERS = st.fixed_dictionaries(
         "data_size": SIZES,
         "riff_size": SIZES,
         "fmt_size": SIZES,
-        "before": st.sampled_from([b"", b"JUNK\4\0\0\0abcd", b"LIST\xff\xff\xff\x7f", b"odd"]),
+        "before": st.sampled_from(
+            [b"", b"JUNK\4\0\0\0abcd", b"LIST\xff\xff\xff\x7f", b"LIST\xf8\xff\xff\xff", b"odd"]
+        ),
         "after": st.sampled_from([b"", b"\0", b"LIST\4\0\0\0INFO", b"data\4\0\0\0abcd"]),
     },
 )  # fmt: skip
@@ -122,6 +124,9 @@ def test_wav_headers_of_any_content(tier: Tier, tmp_path: Path) -> None:
     @tier(300)
     @given(HEADERS)
     @example({"rate": 1})
+    @example({"fmt_size": 2**32 - 8, "tag": 2265, "before": b"LIST\xff\xff\xff\x7f"})
+    @example({"fmt_size": 2**32 - 8})
+    @example({"after": b"LIST\xf8\xff\xff\xff"})
     @example({"rate": 0})
     @example({"rate": 2**32 - 1})
     @example({"channels": 0})

@@ -7,6 +7,7 @@ import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,7 @@ MIN_RATE, MAX_RATE = 1000, 1_000_000
 MAX_SAMPLES = 1 << 30
 """Of all channels together: eighteen hours of mono at 16 kHz."""
 _BLOCK_SAMPLES = 1 << 20
+_MAX_CHUNKS = 10_000
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ def read_audio(path: StrPath, *, allow_silence: bool = False) -> AudioFile:
     try:
         if _is_cut_short(path):
             raise BlshError(f"{path}: the recording is truncated; copy it again or remove it")
+        _check_chunks(path)
         with soundfile.SoundFile(os.fsencode(path)) as file:  # of any name
             expected, rate = file.frames, int(file.samplerate)
             _check_shape(path, rate, expected * file.channels)
@@ -238,6 +241,29 @@ def _is_cut_short(path: Path) -> bool:
             last = tail.rfind(b"OggS")
             return last < 0 or _is_unfinished_page(tail[last:])
     return False
+
+
+def _check_chunks(path: Path) -> None:
+    """Raise `BlshError` where a chunk of a WAV file reaches past its end, the samples excepted.
+
+    Of a length near 2**32 libsndfile makes a step back, and reads the same chunks for ever.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(12)
+        if head[:4] not in (b"RIFF", b"RIFX", b"RF64") or head[8:12] != b"WAVE":
+            return
+        order: Literal["little", "big"] = "big" if head[:4] == b"RIFX" else "little"
+        for _ in range(_MAX_CHUNKS):
+            chunk = file.read(8)
+            length = int.from_bytes(chunk[4:], order)
+            after = file.tell() + length + length % 2
+            if len(chunk) < 8 or (chunk[:4] == b"data" and after >= size):
+                return
+            if after > size + 1:
+                break
+            file.seek(after)
+    raise BlshError(f"{path}: its chunks are damaged; convert it to WAV again or remove it")
 
 
 def _is_unfinished_page(page: bytes) -> bool:
