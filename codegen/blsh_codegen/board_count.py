@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from blsh_codegen.emulator import EmulationError
+from blsh_codegen.export import exported_prefix
+from blsh_codegen.prefix import renamed_source
 from blsh_codegen.qemu import build_board_image, run_board_image
 from blsh_codegen.targets import Target
 from blsh_codegen.toolchain import Defines, FirmwareCompiler, template_folder
@@ -60,6 +62,8 @@ def count_on_board(
         compiler: Cross compiler.
         optimise: Its optimisation flag.
     """
+    prefix = exported_prefix(folder)
+    counter = template_folder() / "harness" / "blsh_board_count.c"
     hops = samples.size // hop
     numbers = ", ".join(str(value) for value in samples[: hops * hop].tolist())
     (work / "blsh_count_samples.h").write_text(
@@ -72,13 +76,14 @@ def count_on_board(
     def run(name: str, defines: Defines, wrap: Sequence[str]) -> dict[str, int]:
         image = build_board_image(
             target,
-            [*sources, template_folder() / "harness" / "blsh_board_count.c"],
+            [*sources, renamed_source(counter, prefix, work)],
             [folder, work],
             work / name,
             defines=defines,
             optimise=optimise,
             compiler=compiler,
             wrap=wrap,
+            prefix=prefix,
         )
         done = run_board_image(image, target)
         if done.exit_code != 0:

@@ -11,7 +11,7 @@ from blsh_trainer.model_file import load_model
 from rich.console import Console
 
 from blsh_codegen.bench import PEERS, Benchmark, run_benchmark
-from blsh_codegen.console import Command, json_option, print_json, print_table
+from blsh_codegen.console import Command, FiniteRange, json_option, print_json, print_table
 from blsh_codegen.export import default_model
 from blsh_codegen.targets import TARGETS, find_target
 
@@ -46,7 +46,7 @@ _FUNCTIONS_SHOWN = 12
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=0.1, max=60),
+    type=FiniteRange(min=0.1, max=60),
     default=2.0,
     show_default=True,
     help="Length of the audio.",

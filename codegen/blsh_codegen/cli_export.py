@@ -14,6 +14,7 @@ from blsh_codegen.assess import fixed_point_scores, held_out_mixtures
 from blsh_codegen.bench import run_benchmark
 from blsh_codegen.console import Command, json_option, print_json, print_table
 from blsh_codegen.export import default_model, export_model
+from blsh_codegen.prefix import DEFAULT_PREFIX
 from blsh_codegen.report import Evidence
 from blsh_codegen.targets import TARGETS, Target, find_target
 from blsh_codegen.toolchain import FirmwareCompiler
@@ -30,7 +31,15 @@ from blsh_codegen.toolchain import FirmwareCompiler
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="Folder to write.  [default: blsh-TARGET]",
+    help="Folder to write.  [default: PREFIX-TARGET]",
+)
+@click.option(
+    "--prefix",
+    metavar="NAME",
+    default=DEFAULT_PREFIX,
+    show_default=True,
+    help="What the names of the C, its files and packages begin with: exports with different "
+    "prefixes can be linked into one image.",
 )
 @click.option(
     "--measure",
@@ -61,6 +70,7 @@ def export(
     target: str,
     model: Path | None,
     output: Path | None,
+    prefix: str,
     measure: FirmwareCompiler | None,
     speech: tuple[Path, ...],
     noise: tuple[Path, ...],
@@ -77,9 +87,9 @@ def export(
         raise BlshError("--speech, --noise: give both, as to blsh-train")
     chosen = find_target(target)
     loaded = load_model(model or default_model())
-    folder = output or Path(f"blsh-{chosen.name}")
+    folder = output or Path(f"{prefix}-{chosen.name}")
     evidence = _evidence(loaded, chosen, measure, speech, noise)
-    done = export_model(loaded, chosen, folder, force=force, evidence=evidence)
+    done = export_model(loaded, chosen, folder, force=force, prefix=prefix, evidence=evidence)
     if as_json:
         print_json(asdict(done))
         return

@@ -20,7 +20,7 @@ DEFAULT_FRAMES = 48
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option(
     "--frames",
-    type=click.IntRange(min=8),
+    type=click.IntRange(min=8, max=100_000),
     default=DEFAULT_FRAMES,
     show_default=True,
     help="Length of each test signal in hops.",

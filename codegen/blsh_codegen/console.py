@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 from blsh_trainer.errors import INTERRUPTED, BlshError
+from blsh_trainer.streams import escape_what_cannot_be_encoded
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
@@ -18,6 +20,7 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
+        escape_what_cannot_be_encoded()
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -30,6 +33,19 @@ class Command(click.Command):
             raise BlshError(
                 f"{where}: {error.strerror}; check the path and the room there"
             ) from error
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers that NaN is not in."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read the number."""
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value} is not a number.", param, ctx)
+        return number
 
 
 def json_option(function: Any) -> Any:

@@ -12,6 +12,8 @@ from blsh_trainer.errors import BlshError
 
 from blsh_codegen.conformance import trace_bytes
 from blsh_codegen.emulator import Emulator
+from blsh_codegen.export import exported_prefix
+from blsh_codegen.prefix import renamed_source
 from blsh_codegen.tables import Tables
 from blsh_codegen.targets import Target
 from blsh_codegen.toolchain import (
@@ -34,14 +36,24 @@ _HARNESS_API = """
 
 def runtime_sources(folder: Path) -> list[Path]:
     """The runtime's C files in an exported folder."""
-    return sorted(folder.glob("blsh*.c"))
+    return sorted(folder.glob(f"{exported_prefix(folder).name}*.c"))
 
 
-def harness_build(folder: Path, tables: Tables) -> tuple[list[Path], dict[str, str | int | None]]:
-    """Sources and macros of the conformance harness for an exported folder."""
-    sources = [*runtime_sources(folder), template_folder() / "harness" / "blsh_harness.c"]
+def harness_build(
+    folder: Path, tables: Tables, work: Path
+) -> tuple[list[Path], dict[str, str | int | None]]:
+    """Sources and macros of the conformance harness for an exported folder.
+
+    Args:
+        folder: The exported folder.
+        tables: The quantised model.
+        work: Folder for a copy of the harness that calls the runtime by the folder's names.
+    """
+    prefix = exported_prefix(folder)
+    harness = template_folder() / "harness" / "blsh_harness.c"
+    sources = [*runtime_sources(folder), renamed_source(harness, prefix, work)]
     defines: dict[str, str | int | None] = {
-        "BLSH_ENABLE_TAP": None,
+        prefix.code("BLSH_ENABLE_TAP"): None,
         "BLSH_HARNESS_TRACE_BYTES": trace_bytes(tables),
     }
     return sources, defines
@@ -78,7 +90,7 @@ class HostEngine:
     name = "host-cffi"
 
     def __init__(self, folder: Path, tables: Tables, work: Path) -> None:
-        sources, defines = harness_build(folder, tables)
+        sources, defines = harness_build(folder, tables, work)
         built = compile_shared(sources, [folder], work / "harness.so", defines=defines)
         self.compiler = built.compiler.name
         self.warnings = built.warnings
@@ -122,7 +134,7 @@ class EmulatedEngine:
         compiler: FirmwareCompiler = "zig",
     ) -> None:
         self.name = self.engine_name(target, compiler)
-        sources, defines = harness_build(folder, tables)
+        sources, defines = harness_build(folder, tables, work)
         image = build_firmware(
             target,
             sources,

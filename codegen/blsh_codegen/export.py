@@ -6,21 +6,26 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from blsh_trainer import __version__
 from blsh_trainer.errors import BlshError
 from blsh_trainer.files import current_umask
+from blsh_trainer.json_values import integer, parse_object
 from blsh_trainer.model_file import SCHEMA_VERSION, Model, load_model, save_model
 
 from blsh_codegen.layout import Layout, lay_out
 from blsh_codegen.packaging import (
+    PACKAGE_FILES,
     copy_selftest,
     package_texts,
     selftest_texts,
     with_table_checks,
 )
+from blsh_codegen.prefix import DEFAULT_PREFIX, Prefix, rename_folder
 from blsh_codegen.render import context, data_headers
 from blsh_codegen.report import NO_EVIDENCE, Evidence, Report, make_report, report_texts
 from blsh_codegen.runtime_cost import runtime_cost
@@ -44,6 +49,7 @@ class Export:
         ram_bytes: State of one stream.
         latency_samples: Delay of the output.
         files: Paths in the folder, sorted.
+        prefix: What the names in its C begin with.
     """
 
     directory: str
@@ -53,6 +59,7 @@ class Export:
     ram_bytes: int
     latency_samples: int
     files: tuple[str, ...]
+    prefix: str = DEFAULT_PREFIX
 
 
 def default_model() -> Path:
@@ -66,6 +73,7 @@ def export_model(
     directory: Path,
     *,
     force: bool = False,
+    prefix: str = DEFAULT_PREFIX,
     evidence: Evidence = NO_EVIDENCE,
 ) -> Export:
     """Export a model for a target.
@@ -78,11 +86,14 @@ def export_model(
         target: The processor.
         directory: Destination.
         force: Replace the destination whatever is in it.
+        prefix: What the names of the C, its files and packages begin with.
         evidence: Measurements for the report.
 
     Raises:
-        BlshError: The destination is not to be replaced, or cannot be written.
+        BlshError: The destination is not to be replaced, or cannot be written; or the prefix
+            cannot be had.
     """
+    names = Prefix(prefix)
     directory = Path(os.path.normpath(directory.absolute()))
     try:
         _check_destination(directory, force=force)
@@ -104,6 +115,7 @@ def export_model(
             path = staging / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8", newline="\n")
+        rename_folder(staging, names, PACKAGE_FILES)
         save_model(model, staging / MODEL_COPY)
         files = _entries(staging) | {MANIFEST}
         export = Export(
@@ -114,6 +126,7 @@ def export_model(
             ram_bytes=layout.state_bytes,
             latency_samples=model.geometry.frame - model.geometry.hop,
             files=tuple(sorted(files)),
+            prefix=names.name,
         )
         (staging / MANIFEST).write_text(_manifest(export), encoding="utf-8", newline="\n")
         _replace(staging, directory)
@@ -135,34 +148,61 @@ def load_export(directory: Path) -> tuple[Export, Model]:
     Raises:
         BlshError: The folder is no export, or its model is missing or damaged.
     """
+    manifest = _read_manifest(directory)
     try:
-        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
-        version = int(manifest["schema_version"])
-    except (OSError, ValueError, TypeError, KeyError, OverflowError) as error:
+        version = integer(manifest["schema_version"])
+    except (ValueError, KeyError) as error:
         raise _no_export(directory) from error
     if version != SCHEMA_VERSION:
         raise BlshError(
             f"{directory}: exported with schema {version}, this version reads {SCHEMA_VERSION}; "
             "export it again"
         )
+    prefix = _prefix(manifest, directory)
     try:
         export = Export(
             directory=str(directory),
             target=find_target(manifest["target"]).name,
             model_sha256=str(manifest["model_sha256"]),
-            flash_bytes=int(manifest["flash_bytes"]),
-            ram_bytes=int(manifest["ram_bytes"]),
-            latency_samples=int(manifest["latency_samples"]),
+            flash_bytes=integer(manifest["flash_bytes"]),
+            ram_bytes=integer(manifest["ram_bytes"]),
+            latency_samples=integer(manifest["latency_samples"]),
             files=tuple(str(name) for name in manifest["files"]),
+            prefix=prefix.name,
         )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise _no_export(directory) from error
+    except BlshError as error:
+        raise BlshError(f"{directory}: {error.message}; export it again") from error
     model = load_model(directory / MODEL_COPY)
     if model.sha256 != export.model_sha256:
         raise BlshError(
             f"{directory}: {MODEL_COPY} is not the model that was exported; export it again"
         )
     return export, model
+
+
+def exported_prefix(directory: Path) -> Prefix:
+    """What the names in an exported folder begin with.
+
+    Raises:
+        BlshError: The folder is no export.
+    """
+    return _prefix(_read_manifest(directory), directory)
+
+
+def _read_manifest(directory: Path) -> dict[str, Any]:
+    try:
+        return parse_object((directory / MANIFEST).read_bytes())
+    except (OSError, ValueError) as error:
+        raise _no_export(directory) from error
+
+
+def _prefix(manifest: Mapping[str, Any], directory: Path) -> Prefix:
+    try:
+        return Prefix(str(manifest.get("prefix", DEFAULT_PREFIX)))
+    except BlshError as error:
+        raise _no_export(directory) from error
 
 
 def _no_export(directory: Path) -> BlshError:
@@ -203,6 +243,8 @@ def _copy_runtime(folder: Path, target: Target) -> None:
 def _manifest(export: Export) -> str:
     fields = asdict(export)
     del fields["directory"]
+    if export.prefix == DEFAULT_PREFIX:
+        del fields["prefix"]
     fields |= {
         "schema_version": SCHEMA_VERSION,
         "blsh_version": __version__,
@@ -245,8 +287,8 @@ def _check_destination(directory: Path, *, force: bool) -> None:
     if not present or force:
         return
     try:
-        made = set(json.loads((directory / MANIFEST).read_text(encoding="utf-8"))["files"])
-    except (OSError, ValueError, KeyError, TypeError):
+        made = set(_read_manifest(directory)["files"])
+    except (BlshError, KeyError, TypeError):
         raise BlshError(
             f"{directory}: exists and was not made by blsh-export; choose another folder with -o, "
             "or replace it with --force"

@@ -15,6 +15,7 @@ from pathlib import Path
 from blsh_trainer.errors import BlshError
 
 from blsh_codegen.emulator import EmulationError, EmulationUnavailableError
+from blsh_codegen.prefix import Prefix, renamed_source
 from blsh_codegen.targets import Target
 from blsh_codegen.toolchain import (
     Defines,
@@ -72,11 +73,13 @@ def build_board_image(
     optimise: str = "-O2",
     compiler: FirmwareCompiler = "gcc",
     wrap: Sequence[str] = (),
+    prefix: Prefix | None = None,
 ) -> Path:
     """Build a program with ``int main(void)`` for the target's emulated board.
 
     The board file adds the vector table, start-up code and ``void blsh_putchar(char)``. The
-    arguments are those of :func:`blsh_codegen.toolchain.build_firmware`.
+    arguments are those of :func:`blsh_codegen.toolchain.build_firmware`, and with what the
+    program's names begin, ``blsh_putchar`` among them.
 
     Raises:
         EmulationUnavailableError: The target has no machine.
@@ -84,18 +87,21 @@ def build_board_image(
     """
     if target.qemu_machine is None:
         raise EmulationUnavailableError(f"target {target.name} has no QEMU machine")
+    prefix = prefix or Prefix()
     templates = template_folder()
     machine = target.qemu_machine.replace("-", "_")
+    board = templates / "selftest" / "blsh_board_semihosting.c"
+    script = templates / "link" / f"blsh_{machine}.ld"
     return build_firmware(
         target,
-        [*sources, templates / "selftest" / "blsh_board_semihosting.c"],
+        [*sources, renamed_source(board, prefix, output.parent)],
         includes,
         output,
         defines=defines,
         optimise=optimise,
         compiler=compiler,
-        linker_script=templates / "link" / f"blsh_{machine}.ld",
-        entry="blsh_reset_handler",
+        linker_script=renamed_source(script, prefix, output.parent),
+        entry=prefix.code("blsh_reset_handler"),
         wrap=wrap,
     )
 

@@ -14,7 +14,9 @@ from blsh_codegen.cycles import MODELS, CycleModel, estimate_cycles
 from blsh_codegen.elf_image import read_elf
 from blsh_codegen.emulator import Emulator
 from blsh_codegen.engines import runtime_sources
+from blsh_codegen.export import exported_prefix
 from blsh_codegen.layout import Layout
+from blsh_codegen.prefix import Prefix
 from blsh_codegen.static_stack import bound_stack
 from blsh_codegen.tables import Tables
 from blsh_codegen.targets import Target
@@ -136,6 +138,8 @@ def measure_usage(
     Raises:
         BlshError: No emulator or compiler, or the folder's C does not compile.
     """
+    prefix = exported_prefix(folder)
+    public = tuple(map(prefix.code, entry_points(layout)))
     path = build_firmware(
         target,
         runtime_sources(folder),
@@ -143,15 +147,15 @@ def measure_usage(
         work / f"runtime-{target.name}-{compiler}.elf",
         compiler=compiler,
         optimise=optimise,
-        roots=entry_points(layout),
+        roots=public,
     )
-    entries = stage_entries(layout)
+    entries = {prefix.code(name): stage for name, stage in stage_entries(layout).items()}
     hop = tables.geometry.hop
     hops = samples.size // hop
     samples = samples[: hops * hop]
     if target.unicorn is not None:
         counts = _count_in_process(
-            path, target, layout.state_bytes, entries, samples.reshape(hops, hop)
+            path, target, prefix, layout.state_bytes, entries, samples.reshape(hops, hop)
         )
     else:
         sources = runtime_sources(folder)
@@ -172,7 +176,7 @@ def measure_usage(
     per_second = tables.geometry.rate / samples.size
     stages = {name: round(count * per_second) for name, count in counts.stages.items()}
     image = read_elf(path)
-    bound = bound_stack(image, entry_points(layout))
+    bound = bound_stack(image, public)
     code_bytes = image.flash_bytes - layout.table_bytes
     stage_cycles = {name: round(cycles * per_second) for name, cycles in counts.cycles.items()}
     return Usage(
@@ -182,7 +186,10 @@ def measure_usage(
         instructions_per_code=round(counts.stages["search"] / hops / layout.n_entries, 2),
         estimated_cycles_per_second=sum(stage_cycles.values()) if stage_cycles else None,
         stage_cycles=stage_cycles,
-        flash={**layout.flash_bytes, "runtime code": code_bytes},
+        flash={
+            **{prefix.path(k): v for k, v in layout.flash_bytes.items()},
+            "runtime code": code_bytes,
+        },
         flash_bytes=image.flash_bytes,
         runtime_code_bytes=code_bytes,
         ram_bytes=layout.state_bytes + image.ram_bytes,
@@ -206,6 +213,7 @@ class _Counts:
 def _count_in_process(
     path: Path,
     target: Target,
+    prefix: Prefix,
     state_bytes: int,
     entries: Mapping[str, str],
     hops: npt.NDArray[np.int16],
@@ -215,26 +223,28 @@ def _count_in_process(
     emulator.split_profile(entries)
     state = emulator.allocate(state_bytes)
     buffer = emulator.allocate(hops[0].nbytes)
-    emulator.call("blsh_init", state)
+    process = prefix.code("blsh_process")
+    emulator.call(prefix.code("blsh_init"), state)
     emulator.reset_profile()
     for samples in hops:
         emulator.write(buffer, samples.tobytes())
-        emulator.call("blsh_process", state, buffer, buffer)
+        emulator.call(process, state, buffer, buffer)
     stages = dict.fromkeys(STAGES, 0)
     for stage, functions in emulator.profile_parts().items():
-        stages[stage] = sum(n for name, n in functions.items() if name != "blsh_process")
+        stages[stage] = sum(n for name, n in functions.items() if name != process)
     stages["other"] = emulator.total_instructions() - sum(stages.values())
-    cycles = _stage_cycles(emulator, MODELS[target.name]) if target.name in MODELS else {}
+    model = MODELS.get(target.name)
+    cycles = {} if model is None else _stage_cycles(emulator, model, process)
     return _Counts(stages, emulator.profile(), emulator.stack_peak_bytes, cycles)
 
 
-def _stage_cycles(emulator: Emulator, model: CycleModel) -> dict[str, float]:
-    """Estimated cycles by stage; those of `blsh_process` itself are "other"."""
+def _stage_cycles(emulator: Emulator, model: CycleModel, process: str) -> dict[str, float]:
+    """Estimated cycles by stage; those of the process call itself are "other"."""
     image = emulator.image
     cycles = dict.fromkeys(STAGES, 0.0)
     for stage, executed in emulator.instruction_counts_by_part().items():
         by_function = estimate_cycles(image, executed, model)
-        cycles[stage] = sum(n for name, n in by_function.items() if name != "blsh_process")
+        cycles[stage] = sum(n for name, n in by_function.items() if name != process)
     total = sum(estimate_cycles(image, emulator.instruction_counts(), model).values())
     cycles["other"] = total - sum(cycles.values())
     return cycles

@@ -24,6 +24,7 @@ from blsh_codegen.engines import EmulatedEngine, HostEngine, runtime_sources
 from blsh_codegen.export import Export, load_export
 from blsh_codegen.layout import lay_out
 from blsh_codegen.packaging import with_table_checks
+from blsh_codegen.prefix import Prefix
 from blsh_codegen.qemu import build_board_image, qemu_unavailable_reason, run_board_image
 from blsh_codegen.render import data_headers
 from blsh_codegen.signals import Signal, conformance_signals
@@ -215,14 +216,16 @@ def _run_qemu(folder: Path, frames: int, work: Path) -> EngineResult:
     export, _ = load_export(folder)
     target = find_target(export.target)
     selftest = folder / "selftest"
-    sources = [selftest / "blsh_selftest.c", selftest / "blsh_selftest_main.c"]
+    prefix = Prefix(export.prefix)
+    programs = (prefix.path(name) for name in ("blsh_selftest.c", "blsh_selftest_main.c"))
     name = f"qemu-{target.qemu_machine}"
     image = build_board_image(
         target,
-        [*runtime_sources(folder), *sources],
+        [*runtime_sources(folder), *(selftest / name for name in programs)],
         [folder, selftest],
         work / "selftest.elf",
-        defines={"BLSH_ENABLE_TAP": None},
+        defines={prefix.code("BLSH_ENABLE_TAP"): None},
+        prefix=prefix,
     )
     done = run_board_image(image, target)
     passed = done.exit_code == 0 and done.stdout.startswith("PASS")
@@ -237,8 +240,10 @@ def check_tables(folder: Path, export: Export, model: Model) -> EngineResult:
     """
     tables = quantise(model)
     layout = lay_out(tables)
+    prefix = Prefix(export.prefix)
     headers = data_headers(tables, layout, find_target(export.target))
-    for name, expected in with_table_checks(headers, layout).items():
+    for written, text in with_table_checks(headers, layout).items():
+        name, expected = prefix.path(written), prefix.code(text)
         try:
             actual = (folder / name).read_text(encoding="utf-8")
         except (OSError, ValueError):
@@ -265,7 +270,7 @@ def verify_folder(folder: Path, frames: int) -> tuple[list[EngineResult], dict[s
     """
     export, model = load_export(folder)
     if not runtime_sources(folder):
-        raise BlshError(f"{folder}: has no blsh*.c; export it again with blsh-export")
+        raise BlshError(f"{folder}: has no {export.prefix}*.c; export it again with blsh-export")
     plan = plan_engines(find_target(export.target))
     order = list(plan.jobs)
     results = sorted(run_engines(plan, folder, frames), key=lambda one: order.index(one.engine))

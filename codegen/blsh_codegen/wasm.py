@@ -94,7 +94,7 @@ class WasmEngine:
 
 
 def _build(folder: Path, tables: Tables, target: Target, output: Path) -> Path:
-    sources, defines = harness_build(folder, tables)
+    sources, defines = harness_build(folder, tables, output.parent)
     flags = [
         *("-std=c99", "-O2", "-ffreestanding", "-fno-sanitize=all", "-nostdlib"),
         *("-isystem", str(template_folder() / "freestanding"), "-Wl,--no-entry"),

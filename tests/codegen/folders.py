@@ -8,15 +8,18 @@ from pathlib import Path
 from blsh_codegen.conformance import Comparison, Engine, compare_all
 from blsh_codegen.engines import HostEngine
 from blsh_codegen.export import export_model
+from blsh_codegen.prefix import DEFAULT_PREFIX
 from blsh_codegen.signals import conformance_signals
 from blsh_codegen.tables import quantise
 from blsh_codegen.targets import find_target
 from blsh_trainer.model_file import Model
 
 
-def exported(model: Model, folder: Path, target: str = "generic") -> Path:
+def exported(
+    model: Model, folder: Path, target: str = "generic", prefix: str = DEFAULT_PREFIX
+) -> Path:
     """Export a model and return the folder."""
-    export_model(model, find_target(target), folder)
+    export_model(model, find_target(target), folder, prefix=prefix)
     return folder
 
 

@@ -59,6 +59,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.fixture(scope="module")
+def prefixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the two exports of the integration guide."""
+    out = tmp_path_factory.mktemp("prefixed")
+    for prefix in ("voice", "radio"):
+        export_model(random_model(), find_target("cortex-m4"), out / prefix, prefix=prefix)
+    return out
+
+
 def test_every_block_is_of_a_language_that_is_checked() -> None:
     for page in PAGES:
         fences = re.findall(r"^```(\w*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
@@ -67,10 +76,11 @@ def test_every_block_is_of_a_language_that_is_checked() -> None:
 
 
 @pytest.mark.parametrize("block", blocks("c"), ids=str)
-def test_c_compiles(block: Block, folder: Path) -> None:
-    """Against an export, without a warning."""
+def test_c_compiles(block: Block, folder: Path, prefixed: Path) -> None:
+    """Against exports, without a warning."""
     command = [*find_host_compiler().command, "-std=c99", *WARNING_FLAGS, "-Werror"]
-    command += [f"-I{folder}", f"-I{folder / 'selftest'}", "-fsyntax-only", "-xc", "-"]
+    command += [f"-I{folder}", f"-I{folder / 'selftest'}"]
+    command += [f"-I{prefixed / 'voice'}", f"-I{prefixed / 'radio'}", "-fsyntax-only", "-xc", "-"]
     done = subprocess.run(command, input=block.text, capture_output=True, check=False, text=True)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
 
@@ -147,8 +157,9 @@ def test_the_self_test_of_the_guide_is_run_where_it_can_be() -> None:
 
 @pytest.mark.skipif(shutil.which("cmake", path=PATH) is None, reason="cmake is not on PATH")
 @pytest.mark.parametrize("block", blocks("cmake"), ids=str)
-def test_cmake_configures(block: Block, folder: Path, tmp_path: Path) -> None:
+def test_cmake_configures(block: Block, folder: Path, prefixed: Path, tmp_path: Path) -> None:
     """In a project with a target called firmware; ESP-IDF's function is a stand-in."""
+    shutil.copytree(prefixed, tmp_path, dirs_exist_ok=True)
     shutil.copytree(folder, tmp_path / "blsh")
     shutil.make_archive(str(tmp_path / "blsh"), "gztar", tmp_path, "blsh")
     (tmp_path / "main.c").write_text('#include "blsh.h"\nint main(void) { return 0; }\n')

@@ -7,6 +7,7 @@ import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,12 @@ INT16_FULL_SCALE = 32768
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga")
 # Peaks beyond these are no recordings: 24-bit integers kept as floats are the loudest in use.
 MIN_PEAK, MAX_PEAK = 1e-10, 1e7
+# A header that claims others would have resampling make memory of nothing.
+MIN_RATE, MAX_RATE = 1000, 1_000_000
+MAX_SAMPLES = 1 << 30
+"""Of all channels together: eighteen hours of mono at 16 kHz."""
+_BLOCK_SAMPLES = 1 << 20
+_MAX_CHUNKS = 10_000
 
 
 @dataclass(frozen=True)
@@ -84,16 +91,18 @@ def read_audio(path: StrPath, *, allow_silence: bool = False) -> AudioFile:
         allow_silence: Accept a recording whose samples are all zero.
 
     Raises:
-        BlshError: The file is missing, unreadable, truncated, empty, silent, not finite or at a
-            level that no recording has.
+        BlshError: The file is missing, unreadable, truncated, empty, silent, not finite, too long,
+            or at a level or rate that no recording has.
     """
     path = Path(path)
     try:
         if _is_cut_short(path):
             raise BlshError(f"{path}: the recording is truncated; copy it again or remove it")
-        with soundfile.SoundFile(path) as file:
+        _check_chunks(path)
+        with soundfile.SoundFile(os.fsencode(path)) as file:  # of any name
             expected, rate = file.frames, int(file.samplerate)
-            samples = file.read(dtype="float32", always_2d=True)
+            _check_shape(path, rate, expected * file.channels)
+            samples = _read_samples(file)
     except OSError as error:
         raise BlshError(
             f"{path}: cannot be opened ({error.strerror}); check its name and permissions"
@@ -102,6 +111,10 @@ def read_audio(path: StrPath, *, allow_silence: bool = False) -> AudioFile:
         raise BlshError(
             f"{path}: not readable as audio ({error.error_string.strip().rstrip('.')}); "
             "convert it to WAV or remove it"
+        ) from error
+    except TypeError as error:  # a name that ends in .raw
+        raise BlshError(
+            f"{path}: raw samples have no rate; convert the file to WAV or pipe it in"
         ) from error
     if samples.shape[0] < expected:
         raise BlshError(f"{path}: the recording is truncated; copy it again or remove it")
@@ -118,6 +131,25 @@ def read_audio(path: StrPath, *, allow_silence: bool = False) -> AudioFile:
             "export it again or remove it"
         )
     return AudioFile(np.asarray(samples, np.float32), rate)
+
+
+def _read_samples(file: soundfile.SoundFile) -> FloatArray:
+    """``(n, channels)``, block by block: memory for what is there, not for what is claimed."""
+    blocks = []
+    frames = max(1, _BLOCK_SAMPLES // file.channels)
+    while (block := file.read(frames, dtype="float32", always_2d=True)).shape[0]:
+        blocks.append(block)
+    return np.concatenate(blocks) if blocks else np.zeros((0, file.channels), np.float32)
+
+
+def _check_shape(path: Path, rate: int, n_samples: int) -> None:
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise BlshError(
+            f"{path}: its rate is {rate} Hz, which no recording has ({MIN_RATE} to {MAX_RATE}); "
+            "export it again or remove it"
+        )
+    if n_samples > MAX_SAMPLES:
+        raise BlshError(f"{path}: claims {n_samples} samples, more than {MAX_SAMPLES}; split it")
 
 
 def read_mono(path: StrPath, rate: int) -> FloatArray:
@@ -151,11 +183,12 @@ def write_wav(path: StrPath, samples: npt.NDArray[np.floating], rate: int) -> No
     Raises:
         BlshError: The file cannot be written.
     """
+    path = Path(path)
     buffer = io.BytesIO()
     pcm = to_int16(samples)
     soundfile.write(buffer, pcm, rate, format="WAV", subtype="PCM_16")
     try:
-        write_atomically(Path(path), buffer.getvalue())
+        write_atomically(path, buffer.getvalue())
     except OSError as error:
         raise BlshError(
             f"{path}: cannot be written ({error.strerror}); choose another path"
@@ -208,6 +241,29 @@ def _is_cut_short(path: Path) -> bool:
             last = tail.rfind(b"OggS")
             return last < 0 or _is_unfinished_page(tail[last:])
     return False
+
+
+def _check_chunks(path: Path) -> None:
+    """Raise `BlshError` where a chunk of a WAV file reaches past its end, the samples excepted.
+
+    Of a length near 2**32 libsndfile makes a step back, and reads the same chunks for ever.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(12)
+        if head[:4] not in (b"RIFF", b"RIFX", b"RF64") or head[8:12] != b"WAVE":
+            return
+        order: Literal["little", "big"] = "big" if head[:4] == b"RIFX" else "little"
+        for _ in range(_MAX_CHUNKS):
+            chunk = file.read(8)
+            length = int.from_bytes(chunk[4:], order)
+            after = file.tell() + length + length % 2
+            if len(chunk) < 8 or (chunk[:4] == b"data" and after >= size):
+                return
+            if after > size + 1:
+                break
+            file.seek(after)
+    raise BlshError(f"{path}: its chunks are damaged; convert it to WAV again or remove it")
 
 
 def _is_unfinished_page(page: bytes) -> bool:

@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from blsh_trainer.archive import read_arrays
 from blsh_trainer.condensation import Parameters, Plan
 from blsh_trainer.condensed_options import CondensedOptions, options_of
 from blsh_trainer.condensed_training import TrainingState
 from blsh_trainer.errors import BlshError
 from blsh_trainer.files import write_atomically
+from blsh_trainer.json_values import parse_object
 
 _SCHEMA = 1
 _MOMENTS = ("parameters", "first", "second")
@@ -70,9 +72,8 @@ def load_checkpoint(path: Path) -> tuple[TrainingState, CondensedOptions, str]:
             "interrupted blsh-train left beside its output"
         ) from error
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        header = json.loads(arrays["header"].tobytes())
+        arrays = read_arrays(data)
+        header = parse_object(arrays["header"].tobytes())
         if header["checkpoint"] != _SCHEMA:
             raise ValueError("another schema")
         parameters, first, second = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from blsh_trainer.cost_model import TARGETS
 from blsh_trainer.errors import BlshError
 from blsh_trainer.files import destination
 from blsh_trainer.presets import PRESETS, Budget, parse_bytes
+from blsh_trainer.streams import escape_what_cannot_be_encoded
 from blsh_trainer.training import TrainingOptions
 
 _DEFAULT = TrainingOptions()
@@ -133,6 +135,7 @@ def train(
         for name in choices
         if context.get_parameter_source(name) is not ParameterSource.DEFAULT
     }
+    escape_what_cannot_be_encoded()
     condensed = _condensed_request(choices, given, preset, fit, flash, ram, mips, target, steps)
     check_writable(output)
     if condensed is not None:
@@ -183,8 +186,8 @@ def _condensed_request(
         return request
     if flash is None or ram is None or mips is None:
         raise BlshError("--fit: needs --flash, --ram and --mips, such as 256K, 32K and 17")
-    if not mips > 0:
-        raise BlshError(f"--mips {mips:g}: must be above 0")
+    if not 0 < mips < math.inf:
+        raise BlshError(f"--mips {mips:g}: must be above 0 and finite")
     limits = Budget(parse_bytes("flash", flash), parse_bytes("ram", ram), mips)
     return replace(request, budget=limits)
 

@@ -44,11 +44,13 @@ FEATURE_CLIP = 4095
 """Largest size of a feature, in steps of ``1 / LEVEL_ONE``."""
 
 MAX_TRACKER_SHIFT = 12
+MAX_TRACKERS = 16
 MAX_HASH_FEATURES = 2048
 MAX_CODE_WORDS = 128
 MAX_LAYERS = 16
 MAX_ENTRIES = 65535
 MAX_NEIGHBOURS = 255
+MAX_VOTE_SIZE = 1e6
 MAX_MASK_BITS = 4
 
 
@@ -130,8 +132,8 @@ class Condensed:
         hashes: Groups of projections; their words follow each other in a frame's code.
         dictionaries: Each cell is covered by the same number of them.
         mask_bits: Bits a mask level, 1 to 4.
-        vote_scale: Steepness of the gain, above 0.
-        vote_offset: Its offset.
+        vote_scale: Steepness of the gain, above 0, at most `MAX_VOTE_SIZE`.
+        vote_offset: Its offset, within +-`MAX_VOTE_SIZE`.
         gain_floor: Least gain, from 0 to below 1; a default, which applications may change.
         gain_release: Least part of the gain of the frame before, likewise.
     """
@@ -179,6 +181,8 @@ def check_condensed(condensed: Condensed, n_bins: int) -> None:
         raise BlshError(f"model: the grid must have edges from 0 to {n_bins}")
     if not (np.diff(grid.astype(np.int64)) > 0).all():
         raise BlshError("model: the grid's edges must increase strictly")
+    if len(condensed.trackers) > MAX_TRACKERS:
+        raise BlshError(f"model: {len(condensed.trackers)} trackers, at most {MAX_TRACKERS}")
     for shifts in condensed.trackers:
         if len(shifts) != 2 or not all(0 <= shift <= MAX_TRACKER_SHIFT for shift in shifts):
             raise BlshError(f"model: tracker shifts {shifts} are not two of 0 to 12")
@@ -205,10 +209,14 @@ def check_condensed(condensed: Condensed, n_bins: int) -> None:
 def _check_numbers(condensed: Condensed) -> None:
     if not 1 <= condensed.mask_bits <= MAX_MASK_BITS:
         raise BlshError(f"model: mask_bits {condensed.mask_bits} is not 1 to {MAX_MASK_BITS}")
-    if not np.isfinite(condensed.vote_scale) or condensed.vote_scale <= 0:
-        raise BlshError(f"model: vote_scale {condensed.vote_scale} must be above 0")
-    if not np.isfinite(condensed.vote_offset):
-        raise BlshError(f"model: vote_offset {condensed.vote_offset} must be finite")
+    if not 0 < condensed.vote_scale <= MAX_VOTE_SIZE:
+        raise BlshError(
+            f"model: vote_scale {condensed.vote_scale} is not above 0 and at most {MAX_VOTE_SIZE:g}"
+        )
+    if not abs(condensed.vote_offset) <= MAX_VOTE_SIZE:
+        raise BlshError(
+            f"model: vote_offset {condensed.vote_offset} is not within +-{MAX_VOTE_SIZE:g}"
+        )
     for name in ("gain_floor", "gain_release"):
         if not 0 <= getattr(condensed, name) < 1:
             raise BlshError(f"model: {name} {getattr(condensed, name)} is not from 0 to below 1")

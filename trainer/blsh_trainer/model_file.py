@@ -26,6 +26,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from blsh_trainer.archive import read_arrays
 from blsh_trainer.condensed_model import (
     Condensed,
     CondensedDictionary,
@@ -34,6 +35,7 @@ from blsh_trainer.condensed_model import (
 )
 from blsh_trainer.errors import BlshError
 from blsh_trainer.files import write_atomically
+from blsh_trainer.json_values import integer, integers, number, parse_object, word
 
 SCHEMA_VERSION = 2
 _BANDS_SCHEMA_VERSION = 1
@@ -155,6 +157,12 @@ class Model:
         return _content_hash(_to_arrays(self))
 
 
+def check_rate(rate: int) -> None:
+    """Raise `BlshError` naming the option where a sampling rate in Hz is impossible."""
+    if not 4000 <= rate <= 192000:
+        raise BlshError(f"--rate {rate}: must be 4000 to 192000 Hz")
+
+
 def check_geometry(geometry: Geometry) -> None:
     """Raise `BlshError` naming the option where a geometry is impossible."""
     for name, value in (("frame", geometry.frame), ("hop", geometry.hop)):
@@ -172,8 +180,7 @@ def check_geometry(geometry: Geometry) -> None:
             f"--hop {geometry.hop}: at least an eighth of --frame {geometry.frame}; "
             f"try --hop {geometry.frame // 4}"
         )
-    if not 4000 <= geometry.rate <= 192000:
-        raise BlshError(f"--rate {geometry.rate}: must be 4000 to 192000 Hz")
+    check_rate(geometry.rate)
     if geometry.features not in get_args(FeatureKind):
         raise BlshError(f"--features {geometry.features}: must be stft, mel or levels")
     if geometry.window not in get_args(WindowKind):
@@ -194,9 +201,11 @@ def check_model(model: Model) -> None:
         return
     if model.filterbank is not None:
         bank = model.filterbank
-        if bank.ndim != 2 or bank.shape[0] < 1 or bank.shape[1] != model.geometry.n_bins:
+        n_bins = model.geometry.n_bins
+        if bank.ndim != 2 or not 1 <= bank.shape[0] <= n_bins or bank.shape[1] != n_bins:
             raise BlshError(f"model: the filterbank's shape {bank.shape} does not fit the frame")
-        if not np.isfinite(bank).all() or bank.min() < 0 or bank.sum(axis=1).max() > 1 + 1e-5:
+        sums = bank.sum(axis=1, dtype=np.float64)
+        if not np.isfinite(bank).all() or bank.min() < 0 or sums.max() > 1 + 1e-5:
             raise BlshError("model: filterbank rows must be non-negative with a sum of at most 1")
     if not model.bands:
         raise BlshError("model: has no band")
@@ -245,11 +254,12 @@ def _check_band(band: Band, n_features: int, where: str) -> None:
         raise BlshError(f"{where}: a mask level exceeds {band.mask_bits} bits")
 
 
-_BAND_ARRAYS: dict[str, type[np.generic]] = {
-    "projection": np.float32,
-    "bias": np.float32,
-    "beta": np.float32,
-    "codes": np.uint32,
+# Type and rank.
+_BAND_ARRAYS: dict[str, tuple[type[np.generic], int]] = {
+    "projection": (np.float32, 2),
+    "bias": (np.float32, 1),
+    "beta": (np.float32, 1),
+    "codes": (np.uint32, 2),
 }
 
 
@@ -299,7 +309,7 @@ def _to_arrays(model: Model) -> dict[str, npt.NDArray[Any]]:
     text = json.dumps(header, sort_keys=True, allow_nan=False).encode()
     arrays: dict[str, npt.NDArray[Any]] = {"header": np.frombuffer(text, np.uint8)}
     for index, band in enumerate(model.bands):
-        for name, dtype in _BAND_ARRAYS.items():
+        for name, (dtype, _) in _BAND_ARRAYS.items():
             arrays[f"band{index}_{name}"] = np.ascontiguousarray(getattr(band, name), dtype)
         arrays[f"band{index}_masks"] = _packed_levels(band.masks, band.mask_bits)
     if model.filterbank is not None:
@@ -406,7 +416,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         )
     try:
         model = _from_arrays(header, arrays)
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise BlshError(f"{path}: not a complete BLSH model ({error}); train it again") from error
     try:
         check_model(model)
@@ -416,7 +426,6 @@ def load_model(path: str | os.PathLike[str]) -> Model:
 
 
 def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
-    damaged = f"{path}: not a BLSH model or damaged; write one with blsh-train"
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -424,17 +433,18 @@ def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
             f"{path}: cannot read the model ({error.strerror}); name a file that blsh-train wrote"
         ) from error
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except Exception as error:  # a damaged archive fails in zipfile, zlib, ast, struct or numpy
-        raise BlshError(damaged) from error
+        return read_arrays(data)
+    except ValueError as error:
+        raise BlshError(
+            f"{path}: not a BLSH model or damaged; write one with blsh-train"
+        ) from error
 
 
 def _read_header(arrays: Mapping[str, npt.NDArray[Any]], path: Path) -> dict[str, Any]:
     try:
-        header = json.loads(arrays["header"].tobytes())
-        version = int(header["schema_version"])
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        header = parse_object(arrays["header"].tobytes())
+        version = integer(header["schema_version"])
+    except (KeyError, ValueError) as error:
         raise BlshError(f"{path}: not a BLSH model; write one with blsh-train") from error
     if not _BANDS_SCHEMA_VERSION <= version <= SCHEMA_VERSION:
         advice = "upgrade blsh" if version > SCHEMA_VERSION else "train it again"
@@ -442,45 +452,41 @@ def _read_header(arrays: Mapping[str, npt.NDArray[Any]], path: Path) -> dict[str
             f"{path}: model schema {version}, this version reads {_BANDS_SCHEMA_VERSION} to "
             f"{SCHEMA_VERSION}; {advice}"
         )
-    return dict(header)
+    return header
 
 
 def _from_arrays(header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Model:
-    has_kinds = int(header["schema_version"]) > _BANDS_SCHEMA_VERSION
+    has_kinds = header["schema_version"] > _BANDS_SCHEMA_VERSION
     geometry = Geometry(
-        rate=int(header["rate"]),
-        frame=int(header["frame"]),
-        hop=int(header["hop"]),
-        features=header["features"],
-        window=header["window"] if has_kinds else "hann",
+        rate=integer(header["rate"]),
+        frame=integer(header["frame"]),
+        hop=integer(header["hop"]),
+        features=word(header["features"]),  # type: ignore[arg-type]  # checked by check_geometry
+        window=word(header["window"]) if has_kinds else "hann",  # type: ignore[arg-type]
     )
     bands = []
     for index, entry in enumerate(header["bands"]):
-        tables: dict[str, Any] = {
-            name: np.asarray(arrays[f"band{index}_{name}"], dtype)
-            for name, dtype in _BAND_ARRAYS.items()
-        }
-        packed = np.asarray(arrays[f"band{index}_masks"], np.uint8)
-        if not tables["projection"].ndim == tables["codes"].ndim == packed.ndim == 2:
-            raise ValueError(f"band {index} has tables of the wrong rank")
-        low, high, mask_bits = (int(v) for v in (*entry["bins"], entry["mask_bits"]))
-        if packed.shape[1] != (max(high - low, 0) * mask_bits + 7) // 8:
-            raise ValueError(f"band {index} has masks of the wrong size")
+        bins, mask_bits = integers(entry["bins"]), integer(entry["mask_bits"])
         bands.append(
             Band(
-                bins=(low, high),
-                feature_range=(int(entry["feature_range"][0]), int(entry["feature_range"][1])),
-                neighbours=int(entry["neighbours"]),
+                bins=bins,
+                feature_range=integers(entry["feature_range"]),
+                neighbours=integer(entry["neighbours"]),
                 mask_bits=mask_bits,
-                masks=_unpacked_levels(packed, high - low, mask_bits),
-                **tables,
+                masks=_levels(arrays, f"band{index}_masks", bins, mask_bits),
+                **{
+                    name: _array(arrays, f"band{index}_{name}", dtype, rank)
+                    for name, (dtype, rank) in _BAND_ARRAYS.items()
+                },
             )
         )
+    if not isinstance(header["training"], dict):
+        raise ValueError("its training record is not an object")
     condensed = header["condensed"] if has_kinds else None
     return Model(
         geometry=geometry,
         bands=tuple(bands),
-        filterbank=arrays.get("filterbank"),
+        filterbank=_array(arrays, "filterbank", np.float32, 2) if "filterbank" in arrays else None,
         training=header["training"],
         condensed=None if condensed is None else _condensed_from_arrays(condensed, arrays),
     )
@@ -489,43 +495,56 @@ def _from_arrays(header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any
 def _condensed_from_arrays(
     header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
 ) -> Condensed:
-    mask_bits = int(header["mask_bits"])
-    hashes = []
-    for index, entry in enumerate(header["hashes"]):
-        projection = np.asarray(arrays[f"hash{index}_projection"], np.float32)
-        if projection.ndim != 2:
-            raise ValueError(f"hash group {index} has tables of the wrong rank")
-        bias = np.asarray(arrays[f"hash{index}_bias"], np.float32)
-        hashes.append(HashGroup(_range(entry["feature_range"]), projection, bias))
+    mask_bits = integer(header["mask_bits"])
+    hashes = tuple(
+        HashGroup(
+            feature_range=integers(entry["feature_range"]),
+            projection=_array(arrays, f"hash{index}_projection", np.float32, 2),
+            bias=_array(arrays, f"hash{index}_bias", np.float32, 1),
+        )
+        for index, entry in enumerate(header["hashes"])
+    )
     dictionaries = []
     for index, entry in enumerate(header["dictionaries"]):
-        low, high = _range(entry["cells"])
-        codes = np.asarray(arrays[f"dictionary{index}_codes"], np.uint32)
-        packed = np.asarray(arrays[f"dictionary{index}_masks"], np.uint8)
-        if not codes.ndim == packed.ndim == 2:
-            raise ValueError(f"dictionary {index} has tables of the wrong rank")
-        if packed.shape[1] != (max(high - low, 0) * mask_bits + 7) // 8:
-            raise ValueError(f"dictionary {index} has masks of the wrong size")
+        cells = integers(entry["cells"])
         dictionaries.append(
             CondensedDictionary(
-                cells=(low, high),
-                words=_range(entry["words"]),
-                neighbours=int(entry["neighbours"]),
-                codes=codes,
-                masks=_unpacked_levels(packed, high - low, mask_bits),
-                weights=np.asarray(arrays[f"dictionary{index}_weights"], np.float32),
+                cells=cells,
+                words=integers(entry["words"]),
+                neighbours=integer(entry["neighbours"]),
+                codes=_array(arrays, f"dictionary{index}_codes", np.uint32, 2),
+                masks=_levels(arrays, f"dictionary{index}_masks", cells, mask_bits),
+                weights=_array(arrays, f"dictionary{index}_weights", np.float32, 1),
             )
         )
     return Condensed(
-        grid=np.asarray(arrays["grid"], np.uint16),
-        trackers=tuple(_range(shifts) for shifts in header["trackers"]),
-        hashes=tuple(hashes),
+        grid=_array(arrays, "grid", np.uint16, 1),
+        trackers=tuple(integers(shifts) for shifts in header["trackers"]),
+        hashes=hashes,
         dictionaries=tuple(dictionaries),
         mask_bits=mask_bits,
-        **{name: float(header[name]) for name in _CONDENSED_NUMBERS if name != "mask_bits"},
+        **{name: number(header[name]) for name in _CONDENSED_NUMBERS if name != "mask_bits"},
     )
 
 
-def _range(pair: Any) -> tuple[int, int]:
-    low, high = pair
-    return int(low), int(high)
+def _array(
+    arrays: Mapping[str, npt.NDArray[Any]], name: str, dtype: type[np.generic], rank: int
+) -> npt.NDArray[Any]:
+    """An array of a type and rank, in any byte order."""
+    array = arrays[name]
+    if array.dtype.newbyteorder("=") != dtype or array.ndim != rank:
+        raise ValueError(f"{name} has type {array.dtype} and rank {array.ndim}")
+    return np.ascontiguousarray(array, dtype)
+
+
+def _levels(
+    arrays: Mapping[str, npt.NDArray[Any]], name: str, span: tuple[int, int], mask_bits: int
+) -> npt.NDArray[np.uint8]:
+    """Mask levels of a half-open range of bins or cells."""
+    packed = _array(arrays, name, np.uint8, 2)
+    n = span[1] - span[0]
+    if not (n > 0 and 1 <= mask_bits <= MAX_MASK_BITS):
+        raise ValueError(f"{name} is of {mask_bits} bits for {span[0]} to {span[1]}")
+    if packed.shape[1] != (n * mask_bits + 7) // 8:
+        raise ValueError(f"{name} is of the wrong size")
+    return _unpacked_levels(packed, n, mask_bits)

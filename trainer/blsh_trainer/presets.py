@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from blsh_trainer.condensed_options import CondensedOptions
 from blsh_trainer.errors import BlshError
+from blsh_trainer.model_file import check_rate
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,14 @@ PRESETS = {
 
 
 def at_rate(options: CondensedOptions, rate: int) -> CondensedOptions:
-    """Options at another sampling rate, with a frame of about the same length in time."""
+    """Options at another sampling rate, with a frame of about the same length in time.
+
+    Raises:
+        BlshError: The rate is impossible.
+    """
+    check_rate(rate)
     seconds = options.frame / options.rate
-    frame = 1 << round(math.log2(max(rate, 1) * seconds))
+    frame = 1 << round(math.log2(rate * seconds))
     return replace(
         options, rate=rate, frame=frame, hop=max(1, frame * options.hop // options.frame)
     )
