@@ -14,8 +14,9 @@ from typing import Any
 from blsh_trainer import __version__
 from blsh_trainer.errors import BlshError
 from blsh_trainer.files import current_umask
-from blsh_trainer.model_file import SCHEMA_VERSION, Model, load_model, save_model
+from blsh_trainer.model_file import Model, load_model, save_model
 
+from blsh_codegen.blob import model_blob
 from blsh_codegen.layout import Layout, lay_out
 from blsh_codegen.packaging import (
     copy_selftest,
@@ -25,12 +26,15 @@ from blsh_codegen.packaging import (
 )
 from blsh_codegen.render import context, data_headers, environment
 from blsh_codegen.runtime_cost import RuntimeCost, runtime_cost
+from blsh_codegen.schema import EXPORT_SCHEMA_VERSION
+from blsh_codegen.shape import Shape, from_manifest, shape_of, to_manifest
 from blsh_codegen.tables import Tables, quantise
 from blsh_codegen.targets import Target, find_target
 from blsh_codegen.toolchain import template_folder
 
 MANIFEST = "blsh_export.json"
 MODEL_COPY = "blsh_model.npz"
+BLOB = "blsh_model.bin"
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,7 @@ def export_model(model: Model, target: Target, directory: Path, *, force: bool =
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8", newline="\n")
         save_model(model, staging / MODEL_COPY)
+        (staging / BLOB).write_bytes(model_blob(tables, layout))
         files = _entries(staging) | {MANIFEST}
         export = Export(
             directory=str(directory),
@@ -108,7 +113,8 @@ def export_model(model: Model, target: Target, directory: Path, *, force: bool =
             latency_samples=model.geometry.frame - model.geometry.hop,
             files=tuple(sorted(files)),
         )
-        (staging / MANIFEST).write_text(_manifest(export), encoding="utf-8", newline="\n")
+        manifest = _manifest(export, shape_of(tables, layout))
+        (staging / MANIFEST).write_text(manifest, encoding="utf-8", newline="\n")
         _replace(staging, directory)
         staging = None
     except OSError as error:
@@ -128,16 +134,7 @@ def load_export(directory: Path) -> tuple[Export, Model]:
     Raises:
         BlshError: The folder is no export, or its model is missing or damaged.
     """
-    try:
-        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
-        version = int(manifest["schema_version"])
-    except (OSError, ValueError, TypeError, KeyError, OverflowError) as error:
-        raise _no_export(directory) from error
-    if version != SCHEMA_VERSION:
-        raise BlshError(
-            f"{directory}: exported with schema {version}, this version reads {SCHEMA_VERSION}; "
-            "export it again"
-        )
+    manifest = _read_manifest(directory)
     try:
         export = Export(
             directory=str(directory),
@@ -156,6 +153,32 @@ def load_export(directory: Path) -> tuple[Export, Model]:
             f"{directory}: {MODEL_COPY} is not the model that was exported; export it again"
         )
     return export, model
+
+
+def load_shape(directory: Path) -> Shape:
+    """What the firmware that is built from an exported folder has compiled in.
+
+    Raises:
+        BlshError: The folder is no export.
+    """
+    try:
+        return from_manifest(_read_manifest(directory)["shape"])
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+        raise _no_export(directory) from error
+
+
+def _read_manifest(directory: Path) -> Any:
+    try:
+        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+        version = int(manifest["schema_version"])
+    except (OSError, ValueError, TypeError, KeyError, OverflowError) as error:
+        raise _no_export(directory) from error
+    if version != EXPORT_SCHEMA_VERSION:
+        raise BlshError(
+            f"{directory}: exported with schema {version}, this version reads "
+            f"{EXPORT_SCHEMA_VERSION}; export it again"
+        )
+    return manifest
 
 
 def _no_export(directory: Path) -> BlshError:
@@ -216,10 +239,11 @@ def _copy_runtime(folder: Path, target: Target) -> None:
     shutil.copyfile(templates / "LICENSE.MIT-0", folder / "LICENSE")
 
 
-def _manifest(export: Export) -> str:
+def _manifest(export: Export, shape: Shape) -> str:
     fields = asdict(export)
     del fields["directory"]
-    fields |= {"schema_version": SCHEMA_VERSION, "blsh_version": __version__}
+    fields |= {"schema_version": EXPORT_SCHEMA_VERSION, "blsh_version": __version__}
+    fields["shape"] = to_manifest(shape)
     return json.dumps(fields, indent=2, sort_keys=True) + "\n"
 
 

@@ -147,15 +147,6 @@ def test_code_bits_are_signs_of_the_float_projections() -> None:
     assert (bits != (np.concatenate(sums, axis=1) >= 0)).mean() < 0.01
 
 
-def test_equal_distances_go_to_the_lowest_entry() -> None:
-    tables = tables_of(CONDENSED_MODELS["every entry votes"]).dictionaries[0]
-    codes = np.array([[7], [3], [1], [3], [1]], np.uint32)
-    dictionary = dataclasses.replace(tables, codes=codes, neighbours=4)
-    index, distance = reference.nearest_entries(np.array([[1]], np.uint32), dictionary)
-    assert index.tolist() == [[2, 4, 1, 3]]
-    assert distance.tolist() == [[0, 0, 1, 1]]
-
-
 def test_votes_are_weighted_means_and_gains_a_logistic_function_of_them() -> None:
     dictionary = tables_of(CONDENSED_MODELS["cells of one bin"]).dictionaries[0]
     rng = np.random.default_rng(4)

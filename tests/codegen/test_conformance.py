@@ -82,7 +82,7 @@ def test_runtime_streams_are_independent_and_restart(tmp_path: Path) -> None:
     model = general_model()
     tables = quantise(model)
     folder = exported(model, tmp_path / "export")
-    state_bytes = lay_out(tables).state_bytes
+    state_bytes = lay_out(tables).long_state_bytes
     library = RuntimeLibrary.compile(folder, 32, state_bytes, tmp_path / "blsh.so")
     one, two = Runtime(library), Runtime(library)
     rng = np.random.default_rng(0)
@@ -108,7 +108,7 @@ def test_settings_change_the_gains_as_in_the_reference(model: Model, tmp_path: P
     tables = quantise(model)
     hop = model.geometry.hop
     folder = exported(model, tmp_path / "export")
-    state_bytes = lay_out(tables).state_bytes
+    state_bytes = lay_out(tables).long_state_bytes
     library = RuntimeLibrary.compile(folder, hop, state_bytes, tmp_path / "blsh.so")
     api = SETTINGS if model.condensed else SETTINGS.split(";")[0] + ";"
     _, settings = open_library(api, tmp_path / "blsh.so")
@@ -156,9 +156,9 @@ FLIPS = {
     "blsh_window.h": ("blsh_window_q15[65] = {", "windowed frame"),
     "blsh_twiddle.h": ("blsh_twiddle_q15[128] = {", "spectrum"),
     "blsh_filterbank.h": ("blsh_magnitude_q15[8] = {", "features"),
-    "blsh_projection.h": ("blsh_bias_0_q15[31] = {", "hash code"),
-    "blsh_codes.h": ("blsh_codes_1[64] = {", "neighbour index"),
-    "blsh_masks.h": ("blsh_gain_2_q15[9] = {", "gain"),
+    "blsh_projection.h": ("blsh_bias_q15[195] = {", "hash code"),
+    "blsh_codes.h": ("blsh_codes[336] = {", "neighbour index"),
+    "blsh_masks.h": ("blsh_gain_q15[273] = {", "gain"),
 }
 
 

@@ -20,7 +20,6 @@
 #if BLSH_CONDENSED
 
 #include "blsh_adders.h"
-#include "blsh_codes.h"
 #include "blsh_port.h"
 
 #define LANES 32
@@ -32,13 +31,14 @@ typedef struct {
     uint32_t *high, *high_end;
 } blsh_counters_t;
 
-void blsh_spread_code(const uint32_t *code, uint32_t *ones, uint16_t *ones_before)
+void blsh_spread_code(const blsh_model_t *model, const uint32_t *code, uint32_t *ones,
+                      uint16_t *ones_before)
 {
     const uint32_t *const start = ones;
     unsigned n;
 
     for (n = 0; n < BLSH_MAX_CODE_WORDS; n++) {
-        uint32_t word = code[n] ^ blsh_code_inversions[n];
+        uint32_t word = code[n] ^ model->code_inversions[n];
 
         ones_before[n] = (uint16_t)(ones - start);
         for (; word != 0; word &= word - 1u) {
@@ -194,14 +194,15 @@ static BLSH_INLINE void insert(uint32_t *index, uint16_t *distance, unsigned n, 
     index[n] = entry;
 }
 
-void blsh_nearest(unsigned dictionary, const uint32_t *ones, const uint16_t *ones_before,
-                  uint32_t *counters, uint32_t *index, uint16_t *distance)
+void blsh_nearest(const blsh_model_t *model, unsigned dictionary, const uint32_t *ones,
+                  const uint16_t *ones_before, uint32_t *counters, uint32_t *index,
+                  uint16_t *distance)
 {
-    const blsh_code_table_t *const table = &blsh_code_tables[dictionary];
+    const blsh_code_table_t *const table = &model->code_tables[dictionary];
     const unsigned end_word = (unsigned)table->first_word + table->n_words;
     const unsigned n_ones = (unsigned)ones_before[end_word] - ones_before[table->first_word];
     const unsigned n_planes = LANES * (unsigned)table->n_words, n_counters = table->n_counters;
-    const uint32_t *block = blsh_code_planes + table->first_plane;
+    const uint32_t *block = model->code_planes + table->first_plane;
     const uint32_t bound = n_ones + table->base;
     unsigned first, found = 0;
 
@@ -236,11 +237,6 @@ void blsh_nearest(unsigned dictionary, const uint32_t *ones, const uint16_t *one
         }
         block = odd + 1 + n_counters;
     }
-}
-
-size_t blsh_neighbours(unsigned dictionary)
-{
-    return blsh_code_tables[dictionary].neighbours;
 }
 
 #endif
