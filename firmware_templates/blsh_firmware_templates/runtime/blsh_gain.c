@@ -60,24 +60,6 @@ static uint32_t spread_bits(uint32_t nibble)
     return (nibble * 0x00204081u) & 0x01010101u;
 }
 
-/* Add the levels of one symbol to the sums of bin `bin` and its successors. */
-static void add_symbol(uint32_t *sums, unsigned bin, uint32_t symbol, unsigned mask_bits,
-                       unsigned n_levels)
-{
-    unsigned end = bin + n_levels;
-
-    if (mask_bits == 1) {
-        sums += bin / LANES;
-        sums[0] += spread_bits(symbol & 15u);
-        sums[1] += spread_bits(symbol >> 4);
-        return;
-    }
-    for (; bin < end; bin++) {
-        sums[bin / LANES] += (symbol & ((1u << mask_bits) - 1u)) << (8 * (bin % LANES));
-        symbol >>= mask_bits;
-    }
-}
-
 static const uint8_t *mask_stream(const blsh_masks_t *masks, uint32_t entry)
 {
     const uint8_t *stream = masks->stream + masks->offsets[entry / BLSH_MASKS_PER_OFFSET];
@@ -90,34 +72,62 @@ static const uint8_t *mask_stream(const blsh_masks_t *masks, uint32_t entry)
 }
 
 /*
- * Decode one mask and add its levels to the sums.
+ * The next symbol of a mask; `position` is in bits.
  *
  * A canonical Huffman code: written from the top of a word, all codes of up to n bits lie below
  * limits[n]. So n is the first length whose limit exceeds the bits to come, and the code's first n
  * bits plus offsets[n] are its place in the list of symbols.
  */
+static BLSH_INLINE uint32_t next_symbol(const blsh_huffman_t *code, const uint8_t *stream,
+                                        uint32_t *position)
+{
+    const uint32_t ahead = blsh_peek_24(stream + *position / 8) << (*position % 8);
+    const uint32_t bits = ahead >> (32 - BLSH_MASK_CODE_BITS);
+    unsigned n = 1;
+
+    while (bits >= code->limits[n]) {
+        n++;
+    }
+    *position += n;
+    return code->symbols[(int32_t)(bits >> (BLSH_MASK_CODE_BITS - n)) + code->offsets[n]];
+}
+
+/* Decode a mask of one bit a level, eight to a symbol, and add it to the sums. */
+static void add_binary_mask(const blsh_masks_t *masks, uint32_t entry, uint32_t *sums)
+{
+    const uint32_t *const end = sums + (masks->table->n_bins + 7u) / 8u * 2u;
+    const uint8_t *const stream = mask_stream(masks, entry);
+    uint32_t position = 0, symbol = 0;
+
+    for (; sums < end; sums += 2) {
+        symbol = next_symbol(symbol >> 7 ? &masks->after_high : &masks->after_low, stream,
+                             &position);
+        if (symbol != 0) {
+            sums[0] += spread_bits(symbol & 15u);
+            sums[1] += spread_bits(symbol >> 4);
+        }
+    }
+}
+
+/* The same for levels of more bits. */
 static void add_mask(const blsh_masks_t *masks, uint32_t entry, uint32_t *sums)
 {
-    const blsh_mask_table_t *const table = masks->table;
-    const unsigned mask_bits = table->mask_bits, n_levels = table->levels_per_symbol;
+    const unsigned n_bins = masks->table->n_bins, mask_bits = masks->table->mask_bits;
+    const unsigned n_levels = masks->table->levels_per_symbol;
     const unsigned top = mask_bits * n_levels - 1u;
-    const uint8_t *stream = mask_stream(masks, entry);
+    const uint32_t level_max = (1u << mask_bits) - 1u;
+    const uint8_t *const stream = mask_stream(masks, entry);
     uint32_t position = 0, symbol = 0;
-    unsigned bin;
+    unsigned first;
 
-    for (bin = 0; bin < table->n_bins; bin += n_levels) {
-        const blsh_huffman_t *code = symbol >> top ? &masks->after_high : &masks->after_low;
-        const uint32_t ahead = blsh_peek_24(stream + position / 8) << (position % 8);
-        const uint32_t bits = ahead >> (32 - BLSH_MASK_CODE_BITS);
-        unsigned n = 1;
+    for (first = 0; first < n_bins; first += n_levels) {
+        uint32_t levels;
+        unsigned bin = first;
 
-        while (bits >= code->limits[n]) {
-            n++;
-        }
-        position += n;
-        symbol = code->symbols[(int32_t)(bits >> (BLSH_MASK_CODE_BITS - n)) + code->offsets[n]];
-        if (symbol != 0) {
-            add_symbol(sums, bin, symbol, mask_bits, n_levels);
+        symbol = next_symbol(symbol >> top ? &masks->after_high : &masks->after_low, stream,
+                             &position);
+        for (levels = symbol; levels != 0; levels >>= mask_bits, bin++) {
+            sums[bin / LANES] += (levels & level_max) << (8 * (bin % LANES));
         }
     }
 }
@@ -173,7 +183,11 @@ void blsh_mask_gains(const blsh_model_t *model, unsigned band, const uint32_t *i
 
         memset(sums, 0, n_words * sizeof *sums);
         for (; n < end; n++) {
-            add_mask(&masks, index[n], sums);
+            if (table->mask_bits == 1) {
+                add_binary_mask(&masks, index[n], sums);
+            } else {
+                add_mask(&masks, index[n], sums);
+            }
         }
         add_lanes(sums, table->n_bins, gain_q15);
     }

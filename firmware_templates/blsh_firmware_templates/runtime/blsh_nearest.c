@@ -120,15 +120,15 @@ static void count_block(const uint32_t *planes, const uint32_t *start, unsigned 
     blsh_counters_t count;
     unsigned n;
 
-    for (n = 0; n < n_counters; n++) {
+    for (n = LOW_PLANES; n < n_counters; n++) {
         counters[n] = start[n];
     }
-    count.ones = counters[0];
-    count.twos = counters[1];
-    count.fours = counters[2];
-    count.eights = counters[3];
-    count.sixteens = counters[4];
-    count.thirty_twos = counters[5];
+    count.ones = start[0];
+    count.twos = start[1];
+    count.fours = start[2];
+    count.eights = start[3];
+    count.sixteens = start[4];
+    count.thirty_twos = start[5];
     count.high = counters + LOW_PLANES;
     count.high_end = counters + n_counters;
     while (one < end) {
@@ -160,23 +160,40 @@ static void count_block(const uint32_t *planes, const uint32_t *start, unsigned 
     counters[5] = count.thirty_twos;
 }
 
-/* Those of some lanes that have the largest number, and that number. */
-static BLSH_INLINE uint32_t largest(const uint32_t *planes, unsigned n_planes, uint32_t lanes,
-                                    uint32_t *number)
+/* Those of some lanes that have a one in the next plane, or all; a bit more of their number. */
+static BLSH_INLINE uint32_t narrowed(uint32_t lanes, uint32_t plane, uint32_t *number)
 {
-    const uint32_t *plane = planes + n_planes;
+    const uint32_t with = lanes & plane;
 
-    *number = 0;
-    while (plane > planes) {
-        const uint32_t with = lanes & *--plane;
-
-        *number *= 2;
-        if (with != 0) {
-            lanes = with;
-            *number += 1;
-        }
+    *number *= 2;
+    if (with != 0) {
+        lanes = with;
+        *number += 1;
     }
     return lanes;
+}
+
+/*
+ * Those of some lanes that have the largest number, and that number. All but the high planes are
+ * always there.
+ */
+static BLSH_INLINE uint32_t largest(const uint32_t *planes, unsigned n_high, uint32_t lanes,
+                                    uint32_t *number)
+{
+    const uint32_t *const high = planes + 1 + LOW_PLANES;
+    const uint32_t *plane = high + n_high;
+
+    *number = 0;
+    while (plane > high) {
+        lanes = narrowed(lanes, *--plane, number);
+    }
+    lanes = narrowed(lanes, planes[6], number);
+    lanes = narrowed(lanes, planes[5], number);
+    lanes = narrowed(lanes, planes[4], number);
+    lanes = narrowed(lanes, planes[3], number);
+    lanes = narrowed(lanes, planes[2], number);
+    lanes = narrowed(lanes, planes[1], number);
+    return narrowed(lanes, planes[0], number);
 }
 
 /*
@@ -204,11 +221,13 @@ void blsh_nearest(const blsh_model_t *model, unsigned dictionary, const uint32_t
     const unsigned n_planes = LANES * (unsigned)table->n_words, n_counters = table->n_counters;
     const uint32_t *block = model->code_planes + table->first_plane;
     const uint32_t bound = n_ones + table->base;
+    const unsigned n_high = n_counters - LOW_PLANES;
+    const unsigned n_entries = table->n_entries, neighbours = table->neighbours;
     unsigned first, found = 0;
 
     ones += ones_before[table->first_word];
-    for (first = 0; first < table->n_entries; first += LANES) {
-        const unsigned present = table->n_entries - first;
+    for (first = 0; first < n_entries; first += LANES) {
+        const unsigned present = n_entries - first;
         const uint32_t *const odd = block + n_planes;
         uint32_t left = present < LANES ? (1u << present) - 1u : UINT32_MAX;
 
@@ -217,15 +236,15 @@ void blsh_nearest(const blsh_model_t *model, unsigned dictionary, const uint32_t
                     counters + 1);
         counters[0] = *odd;
         while (left != 0) {
-            uint32_t number, d, lanes = largest(counters, n_counters + 1, left, &number);
+            uint32_t number, d, lanes = largest(counters, n_high, left, &number);
 
             d = bound - number;
-            if (found == table->neighbours && d >= distance[found - 1]) {
+            if (found == neighbours && d >= distance[found - 1]) {
                 break;
             }
             left ^= lanes;
             for (; lanes != 0; lanes &= lanes - 1u) {
-                if (found == table->neighbours) {
+                if (found == neighbours) {
                     if (d >= distance[found - 1]) {
                         break;
                     }

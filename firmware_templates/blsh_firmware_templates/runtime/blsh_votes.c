@@ -33,24 +33,39 @@ static BLSH_INLINE void add_levels(uint32_t *sums, uint32_t word, uint32_t weigh
     }
 }
 
+/* Some neighbours of a dictionary. */
+typedef struct {
+    const uint16_t *masks; /* of all entries */
+    size_t mask_length;
+    const uint32_t *index;
+    const uint8_t *weight;
+    unsigned count;
+} blsh_voters_t;
+
 /*
  * Add the weighted levels of some neighbours to sums, two halfwords of levels at a time. `keep` is
  * all ones, or zero where the sums have no meaning yet.
  */
-static void add_neighbours(const blsh_vote_table_t *table, const uint16_t *masks,
-                           const uint32_t *index, const uint8_t *weight, unsigned n_neighbours,
-                           uint32_t keep, uint32_t *sums)
+static BLSH_INLINE void add_voters(const blsh_voters_t *voters, uint32_t keep, uint32_t *sums,
+                                   const uint32_t *end)
 {
-    const uint32_t *const end = sums + table->n_sums;
+    const uint16_t *masks = voters->masks;
 
     for (; sums < end; masks += 2) {
         uint32_t halves[BLSH_MASK_LEVELS] = {0};
-        unsigned n;
+        unsigned n = voters->count & 1u;
 
-        for (n = 0; n < n_neighbours; n++) {
-            const uint16_t *const mask = masks + (size_t)index[n] * table->mask_length;
+        if (n != 0) {
+            const size_t first = voters->index[0] * voters->mask_length;
 
-            add_levels(halves, blsh_load_halves(mask), weight[n]);
+            add_levels(halves, blsh_load_halves(masks + first), voters->weight[0]);
+        }
+        for (; n < voters->count; n += 2) {
+            const size_t one = voters->index[n] * voters->mask_length;
+            const size_t other = voters->index[n + 1] * voters->mask_length;
+
+            add_levels(halves, blsh_load_halves(masks + one), voters->weight[n]);
+            add_levels(halves, blsh_load_halves(masks + other), voters->weight[n + 1]);
         }
         for (n = 0; n < BLSH_MASK_LEVELS; n++) {
             sums[n] = (sums[n] & keep) + (halves[n] & 0xFFFFu);
@@ -65,27 +80,37 @@ void blsh_vote(const blsh_model_t *model, unsigned dictionary, const uint32_t *i
 {
     const blsh_vote_table_t *const table = &model->vote_tables[dictionary];
     const uint8_t *const weight_of = model->vote_weights + table->first_weight;
-    const uint16_t *const masks = model->masks + table->first_mask;
+    const unsigned n_neighbours = table->neighbours, n_weights = table->n_weights;
+    const uint32_t *const end = sums + table->n_sums;
+    int16_t *const votes_end = votes + table->first_cell + table->n_cells;
     uint32_t total = 0, reciprocal;
-    unsigned n, g;
+    unsigned n;
 
-    for (n = 0; n < table->neighbours;) {
+    for (n = 0; n < n_neighbours;) {
         uint8_t weights[LANE_NEIGHBOURS];
         const unsigned first = n;
+        blsh_voters_t voters;
 
-        for (; n < table->neighbours && n - first < LANE_NEIGHBOURS; n++) {
+        for (; n < n_neighbours && n - first < LANE_NEIGHBOURS; n++) {
             const unsigned farther = (unsigned)distance[n] - distance[0];
 
-            weights[n - first] = farther < table->n_weights ? weight_of[farther] : 0;
+            weights[n - first] = farther < n_weights ? weight_of[farther] : 0;
             total += weights[n - first];
         }
-        add_neighbours(table, masks, index + first, weights, n - first,
-                       first == 0 ? 0 : UINT32_MAX, sums);
+        voters.masks = model->masks + table->first_mask;
+        voters.mask_length = table->mask_length;
+        voters.index = index + first;
+        voters.weight = weights;
+        voters.count = n - first;
+        if (first == 0) {
+            add_voters(&voters, 0, sums, end);
+        } else {
+            add_voters(&voters, UINT32_MAX, sums, end);
+        }
     }
     reciprocal = (1u << 20) / total;
-    votes += table->first_cell;
-    for (g = 0; g < table->n_cells; g++) {
-        votes[g] = (int16_t)(votes[g] + (int16_t)((sums[g] * reciprocal) >> 16));
+    for (votes += table->first_cell; votes < votes_end; votes++) {
+        *votes = (int16_t)(*votes + (int16_t)((*sums++ * reciprocal) >> 16));
     }
 }
 
