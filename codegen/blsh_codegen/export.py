@@ -197,6 +197,7 @@ def _texts(
         "sources": sorted(path.name for path in runtime.glob("*.c")),
         "flash_bytes": layout.table_bytes + cost.code_bytes,
         "code_bytes": cost.code_bytes,
+        "model_open_bytes": cost.model_open_bytes,
         "stack_bytes": cost.stack_bytes,
         "code_bytes_basis": cost.basis,
         **_training_record(model.training),

@@ -56,7 +56,7 @@ STAGES = (*dict.fromkeys((_ANALYSIS | _BAND_ENTRIES | _SYNTHESIS).values()), "ot
 
 
 def entry_points(layout: Layout) -> tuple[str, ...]:
-    """The runtime's public functions."""
+    """The public functions that firmware calls whose model is compiled in."""
     return _ENTRY_POINTS if layout.condensed is None else (*_ENTRY_POINTS, "blsh_set_gain_release")
 
 

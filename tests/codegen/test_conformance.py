@@ -216,7 +216,7 @@ OPERATORS = [
     ("blsh_nearest.c", "d < distance[n - 1]", "d <= distance[n - 1]", "neighbour index"),
     ("blsh_nearest.c", "n_ones & 1u", "n_ones & 256u", "neighbour index"),
     ("blsh_votes.c", "weight_of[farther]", "weight_of[0]", "votes"),
-    ("blsh_votes.c", "(sums[g] * reciprocal) >> 16", "sums[g] * 16 / total", "votes"),
+    ("blsh_votes.c", "(*sums++ * reciprocal) >> 16", "*sums++ * 16 / total", "votes"),
     ("blsh_votes.c", "return a > b ? a : b", "return a > b ? b : a", "gain"),
 ]
 

@@ -1,17 +1,18 @@
 """The fuzz targets, their models and their seeds.
 
-``python -m tests.fuzz.targets build FOLDER`` builds the targets, for longer runs; ``... seeds``
-writes the seed corpus anew, after a change to the layout of blobs.
+``python -m tests.fuzz.targets run SECONDS`` builds the targets and runs each for so long, in
+``build/fuzz``; ``... seeds`` writes the seed corpus anew, after a change to the layout of blobs.
 """
 
 from __future__ import annotations
 
 import functools
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,8 @@ from tests.models import BandSpec, CondensedSpec, random_condensed_model, random
 
 HERE = Path(__file__).parent
 CORPUS = HERE / "corpus"
+WORK = HERE.parents[1] / "build" / "fuzz"
+MAX_BYTES = 4500
 HARNESSES = ("model", "process")
 COMPILER = "clang"
 FLAGS = (
@@ -70,27 +73,55 @@ def unavailable_reason() -> str | None:
         return f"{COMPILER} is not on PATH"
     with tempfile.TemporaryDirectory() as folder:
         probe = Path(folder) / "probe.c"
-        probe.write_text("int LLVMFuzzerTestOneInput(const char *d, long n);\n"
-                         "int LLVMFuzzerTestOneInput(const char *d, long n) { return !d && n; }\n")
+        probe.write_text(
+            "int LLVMFuzzerTestOneInput(const char *d, long n);\n"
+            "int LLVMFuzzerTestOneInput(const char *d, long n) { return !d && n; }\n"
+        )
         command = [COMPILER, *FLAGS, str(probe), "-o", str(probe.with_suffix(""))]
         if subprocess.run(command, capture_output=True, check=False).returncode != 0:
             return f"this {COMPILER} has no libFuzzer or sanitizers"
     return None
 
 
-def build(harness: str, kind: str, folder: Path) -> Path:
-    """Build a target for a model in a folder of its own; returns the program."""
+def build(
+    harness: str, kind: str, folder: Path, edits: Mapping[str, tuple[str, str]] | None = None
+) -> Path:
+    """Build a target for a model in a folder; returns the program.
+
+    Args:
+        harness: One of `HARNESSES`.
+        kind: One of `MODELS`.
+        folder: Where exported sources and the program go.
+        edits: Text of the sources that is to be replaced, by file, to see whether it is noticed.
+    """
     export = folder / f"export-{kind}"
-    if not export.exists():
-        export_model(MODELS[kind], find_target("generic"), export)
-        blob = ", ".join(map(str, (export / BLOB).read_bytes()))
-        text = f"static const uint8_t valid_blob[] = {{{blob}}};\n"
-        (folder / f"export-{kind}" / "blsh_fuzz_blob.h").write_text(text)
+    export_model(MODELS[kind], find_target("generic"), export, force=True)
+    blob = ", ".join(map(str, (export / BLOB).read_bytes()))
+    text = f"static const uint8_t valid_blob[] = {{{blob}}};\n"
+    (export / "blsh_fuzz_blob.h").write_text(text)
+    for name, (right, wrong) in (edits or {}).items():
+        source = (export / name).read_text()
+        assert source.count(right) == 1, right
+        (export / name).write_text(source.replace(right, wrong))
     program = folder / f"{harness}-{kind}"
     sources = [*runtime_sources(export), HERE / f"blsh_fuzz_{harness}.c"]
     command = [COMPILER, *FLAGS, f"-I{export}", f"-I{HERE}", *map(str, sources), "-o", str(program)]
     subprocess.run(command, check=True)
     return program
+
+
+def arguments(program: Path, folder: Path, seconds: int) -> list[str]:
+    """The command that runs a target for some time; what it finds worth keeping stays there."""
+    found = folder / f"corpus-{program.name}"
+    found.mkdir(exist_ok=True)
+    options = (f"-max_total_time={seconds}", f"-max_len={MAX_BYTES}", "-print_final_stats=1")
+    return [str(program), *options, str(found), str(CORPUS / program.name)]
+
+
+def executions(log: str) -> int:
+    """Executions that a run reports at its end."""
+    found = re.search(r"number_of_executed_units: (\d+)", log)
+    return int(found.group(1)) if found else 0
 
 
 def seeds(harness: str, kind: str) -> Iterator[tuple[str, bytes]]:
@@ -126,18 +157,26 @@ def write_seeds() -> None:
                 (folder / name).write_bytes(content)
 
 
-def main(action: str, *arguments: str) -> None:
+def run_all(seconds: int) -> None:
+    """Build each target and run it for some time; stop where one finds something."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    for harness in HARNESSES:
+        for kind in MODELS:
+            program = build(harness, kind, WORK)
+            subprocess.run(arguments(program, WORK, seconds), check=True, cwd=WORK)
+
+
+def main(action: str = "", seconds: str = "60") -> None:
     """Do what the command line says."""
     if action == "seeds":
         write_seeds()
-    elif action == "build":
-        folder = Path(*arguments)
-        folder.mkdir(parents=True, exist_ok=True)
-        for harness in HARNESSES:
-            for kind in MODELS:
-                print(build(harness, kind, folder))
+    elif action == "run":
+        reason = unavailable_reason()
+        if reason is not None:
+            raise SystemExit(f"cannot fuzz here: {reason}")
+        run_all(int(seconds))
     else:
-        raise SystemExit(f"{action}: neither build nor seeds")
+        raise SystemExit("python -m tests.fuzz.targets seeds | run SECONDS")
 
 
 if __name__ == "__main__":

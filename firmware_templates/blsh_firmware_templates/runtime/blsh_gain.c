@@ -126,8 +126,11 @@ static void add_mask(const blsh_masks_t *masks, uint32_t entry, uint32_t *sums)
 
         symbol = next_symbol(symbol >> top ? &masks->after_high : &masks->after_low, stream,
                              &position);
-        for (levels = symbol; levels != 0; levels >>= mask_bits, bin++) {
+        levels = symbol;
+        while (levels != 0) {
             sums[bin / LANES] += (levels & level_max) << (8 * (bin % LANES));
+            levels >>= mask_bits;
+            bin++;
         }
     }
 }
