@@ -170,13 +170,15 @@ CONDENSED_FLIPS = {
 }
 
 
-def stage_of_a_flipped_bit(model: Model, header: str, anchor: str, work: Path) -> str:
-    """Where a bit turned in the middle of a table is noticed first."""
+def stage_of_a_flipped_bit(
+    model: Model, header: str, anchor: str, work: Path, part: float = 0.5
+) -> str:
+    """Where a bit turned in the middle, or another part, of a table is noticed first."""
     folder = exported(model, work / "export")
     text = (folder / header).read_text()
     start = text.index(anchor) + len(anchor)
     numbers = text[start : text.index("}", start)].split(",")
-    place = len(numbers) // 2
+    place = int(part * len(numbers))
     number = numbers[place].strip()
     bit = 64 if "_q8" in anchor or "weights" in anchor else 4096
     flipped = f"0x{int(number[:-1], 16) ^ 1:08X}u" if "u" in number else str(int(number) ^ bit)
@@ -188,7 +190,8 @@ def stage_of_a_flipped_bit(model: Model, header: str, anchor: str, work: Path) -
 @pytest.mark.parametrize("header", FLIPS)
 def test_one_flipped_bit_in_a_table_is_caught_at_its_stage(header: str, tmp_path: Path) -> None:
     anchor, stage = FLIPS[header]
-    assert stage_of_a_flipped_bit(general_model(), header, anchor, tmp_path) == stage
+    part = 0.98 if "gain" in anchor else 0.5  # gains of the last band, whose few are all used
+    assert stage_of_a_flipped_bit(general_model(), header, anchor, tmp_path, part) == stage
 
 
 @pytest.mark.parametrize("header", CONDENSED_FLIPS)
