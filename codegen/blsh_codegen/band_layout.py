@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from blsh_codegen.bit_planes import bit_planes, code_bits
+from blsh_codegen.bit_planes import bit_sliced
 from blsh_codegen.interleaving import interleaved_rows
 from blsh_codegen.masks import (
     CompressedMasks,
@@ -20,8 +20,6 @@ from blsh_codegen.masks import (
 )
 from blsh_codegen.table_data import Record, TableData, total_bytes
 from blsh_codegen.tables import BandTables, Int16Array
-
-PLANES_TOGETHER = 8
 
 
 @dataclass(frozen=True)
@@ -294,31 +292,3 @@ def _band_layout(band: BandTables) -> BandLayout:
         masks=compress(band.masks, band.mask_bits),
         gain_q15=band.gain_q15,
     )
-
-
-def bit_sliced(
-    codes: npt.NDArray[np.uint32], n_bits: int
-) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint16]]:
-    """Codes as `blsh_search` counts them: a word for each bit position of 32 codes, a plane.
-
-    Planes come in the order of their variance over the dictionary, largest first: the earlier the
-    search meets the bits in which codes differ, the earlier it can leave a block. Of each two
-    planes the second is stored as its XOR with the first, a step that the search's adders save.
-
-    Args:
-        codes: ``(T, W)`` uint32.
-        n_bits: L.
-
-    Returns:
-        ``(ceil(T / 32), P)`` uint32 planes, bit j of each belonging to code j of the block, and
-        ``(P,)`` uint16, which bit of a code each plane holds. P is L rounded up to a multiple of
-        `PLANES_TOGETHER`; codes and planes that do not exist are 0.
-    """
-    n_codes = codes.shape[0]
-    n_planes = -(-n_bits // PLANES_TOGETHER) * PLANES_TOGETHER
-    bits = code_bits(codes)[:, :n_planes]
-    ones = bits.sum(axis=0, dtype=np.int64)
-    plane_bits = np.argsort(-ones * (n_codes - ones), kind="stable")
-    planes = bit_planes(bits[:, plane_bits])
-    planes[:, 1::2] ^= planes[:, 0::2]
-    return planes, plane_bits.astype(np.uint16)

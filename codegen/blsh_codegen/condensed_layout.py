@@ -8,13 +8,10 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from blsh_codegen.bit_planes import LANES, bit_planes, code_bits
+from blsh_codegen.bit_planes import LANES, code_bits, most_counters, sliced_codes
 from blsh_codegen.condensed_tables import CondensedTables, HashTables
 from blsh_codegen.interleaving import interleaved_rows_s8, padded_length
 from blsh_codegen.table_data import Record, TableData, total_bytes
-
-MIN_COUNTERS = 6
-"""Planes of a counter that the search keeps in registers."""
 
 UInt32Array = npt.NDArray[np.uint32]
 
@@ -254,36 +251,6 @@ def _bit_sliced(
         )
     )
     return planes, code_tables
-
-
-def sliced_codes(codes: UInt32Array) -> tuple[UInt32Array, int, int]:
-    """Codes as `blsh_nearest` counts them.
-
-    With ``s`` the number of ones in common with a query of ``n`` ones, a code of ``m`` ones is at
-    distance ``n + base - (2 (s + start) + m % 2)``.
-
-    Args:
-        codes: ``(T, W)`` uint32.
-
-    Returns:
-        ``(ceil(T / 32), P)`` uint32 blocks of one plane for each bit of a code, one of ``m % 2``
-        and one for each bit of ``start``; bit j of each belongs to code j of the block. Then
-        ``base`` and the number of bits of ``start``, enough for ``s + start``.
-    """
-    bits = code_bits(codes)
-    n_ones = bits.sum(axis=1, dtype=np.int64)
-    half = (n_ones + 1) // 2
-    most = int(half.max())
-    start = most - half
-    n_counters = max(int((start + n_ones).max()).bit_length(), MIN_COUNTERS)
-    columns = [bits, n_ones[:, None] & 1, (start[:, None] >> np.arange(n_counters)) & 1]
-    return bit_planes(np.concatenate(columns, axis=1).astype(np.uint8)), 2 * most, n_counters
-
-
-def most_counters(n_words: int) -> int:
-    """Bits of ``start`` (see `sliced_codes`) that codes of ``n_words`` words can need."""
-    # The largest start + s is that of half of all ones with all in common.
-    return max((LANES * n_words).bit_length(), MIN_COUNTERS)
 
 
 def levels_per_halfword(mask_bits: int) -> int:

@@ -21,7 +21,7 @@ from blsh_codegen.band_layout import Dictionary, MaskTable, Projection
 from blsh_codegen.condensed_layout import CodeTable, HashGroupLayout, VoteTable
 
 _TABLE = re.compile(
-    r"^static const (?:[A-Z_]+ )?(?P<type>\w+) (?P<name>\w+)\[(?P<size>\w+)\]"
+    r"^static const (?:[A-Z_]+ )?(?P<type>\w+) (?P<name>\w+)\[\w+\]"
     r" = \{\n(?P<body>.*?)^\};\n",
     re.MULTILINE | re.DOTALL,
 )
@@ -42,14 +42,10 @@ class Table:
 
     Attributes:
         name: Its C name.
-        ctype: C type of its elements.
-        size: Number of elements as the header writes it: a number or a macro.
         crc32: CRC-32 of its bytes.
     """
 
     name: str
-    ctype: str
-    size: str
     crc32: int
 
 
@@ -68,7 +64,7 @@ def tables_of(text: str, aliases: Mapping[str, str]) -> tuple[Table, ...]:
         ctype = aliases.get(match["type"], match["type"])
         numbers = [int(text.removesuffix("u"), 0) for text in _NUMBER.findall(match["body"])]
         crc32 = zlib.crc32(_bytes_of(ctype, numbers))
-        found.append(Table(match["name"], match["type"], match["size"], crc32))
+        found.append(Table(match["name"], crc32))
     if len(found) != len(re.findall(r"^static const ", text, re.MULTILINE)):
         raise BlshError("a data header declares a table in a form that the self-test cannot check")
     return tuple(found)

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from blsh_codegen import condensed_reference as reference
+from blsh_codegen.bit_planes import sliced_codes
 from blsh_codegen.condensed_layout import (
     code_inversions,
     lay_out_condensed,
     packed_masks,
-    sliced_codes,
 )
 from blsh_codegen.condensed_tables import CondensedTables, log2_mantissas_q8, vote_gains_q15
 from blsh_codegen.layout import lay_out

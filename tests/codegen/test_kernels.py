@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from blsh_codegen.band_layout import bit_sliced
+from blsh_codegen.bit_planes import bit_sliced
 from blsh_codegen.engines import open_library, runtime_sources
 from blsh_codegen.interleaving import interleaved_rows, interleaved_rows_s8
 from blsh_codegen.layout import lay_out

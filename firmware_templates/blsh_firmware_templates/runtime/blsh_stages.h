@@ -1,5 +1,5 @@
 /*
- * The stages of the denoiser and the tables they read. Internal: include blsh.h instead.
+ * The stages of the denoiser. Internal: include blsh.h instead.
  *
  * Each stage equals one function of the project's integer reference, bit for bit. Right shifts of
  * negative numbers are arithmetic on every supported compiler; blsh_stages.h checks it below.

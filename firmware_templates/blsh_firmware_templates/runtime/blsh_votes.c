@@ -44,7 +44,8 @@ typedef struct {
 
 /*
  * Add the weighted levels of some neighbours to sums, two halfwords of levels at a time. `keep` is
- * all ones, or zero where the sums have no meaning yet.
+ * all ones, or zero where the sums have no meaning yet. Two neighbours a turn: compilers do not know
+ * how many there are.
  */
 static BLSH_INLINE void add_voters(const blsh_voters_t *voters, uint32_t keep, uint32_t *sums,
                                    const uint32_t *end)
