@@ -1,5 +1,6 @@
 # make demo   export the bundled model for a Cortex-M4, prove it bit-exact, denoise a clip
 # make test   formatting, types and the test suite
+# make fuzz   the model loader and the process call under libFuzzer, SECONDS=600 each of four
 #
 # Either sets up its own virtual environment in .venv; nothing is installed system-wide.
 
@@ -8,7 +9,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow lint clean
+SECONDS ?= 600
+
+.PHONY: demo test test-slow fuzz lint clean
 
 demo: $(STAMP)
 	$(BIN)/python examples/demo.py
@@ -18,6 +21,9 @@ test: lint
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow
+
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.fuzz.targets run $(SECONDS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from blsh_codegen.console import print_table
 from blsh_codegen.denoise import compiled_runtime, denoise_recording
-from blsh_codegen.export import Export, default_model, export_model
+from blsh_codegen.export import default_model, export_model
+from blsh_codegen.manifest import Export
 from blsh_codegen.targets import find_target
 from blsh_codegen.verify import EngineResult, verify_folder
 from blsh_trainer.audio import AudioFile, write_wav

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from blsh_codegen.emulator import EmulationError
-from blsh_codegen.export import exported_prefix
+from blsh_codegen.manifest import exported_prefix
 from blsh_codegen.prefix import renamed_source
 from blsh_codegen.qemu import build_board_image, run_board_image
 from blsh_codegen.targets import Target

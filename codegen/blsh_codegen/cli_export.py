@@ -8,30 +8,41 @@ from pathlib import Path
 import click
 from blsh_trainer.errors import BlshError
 from blsh_trainer.model_file import Model, load_model
+from click.core import ParameterSource
 from rich.console import Console
 
 from blsh_codegen.assess import fixed_point_scores, held_out_mixtures
 from blsh_codegen.bench import run_benchmark
 from blsh_codegen.console import Command, json_option, print_json, print_table
 from blsh_codegen.export import default_model, export_model
+from blsh_codegen.manifest import BLOB
 from blsh_codegen.prefix import DEFAULT_PREFIX
 from blsh_codegen.report import Evidence
 from blsh_codegen.targets import TARGETS, Target, find_target
 from blsh_codegen.toolchain import FirmwareCompiler
+from blsh_codegen.update import export_blob
 
 
 @click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--target", required=True, help=f"Processor: {', '.join(TARGETS)}.")
+@click.option("--target", help=f"Processor, required: {', '.join(TARGETS)}.")
 @click.option(
     "--model",
     type=click.Path(path_type=Path),
     help="Model file of blsh-train.  [default: the bundled model]",
 )
 @click.option(
+    "--blob-only",
+    "firmware",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="In place of --target: write the model as a blob alone, for firmware that has the export "
+    "in FOLDER compiled in.",
+)
+@click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="Folder to write.  [default: PREFIX-TARGET]",
+    help=f"Folder to write, or file.  [default: PREFIX-TARGET, or {BLOB}]",
 )
 @click.option(
     "--prefix",
@@ -63,12 +74,15 @@ from blsh_codegen.toolchain import FirmwareCompiler
     metavar="DIR",
     help="Noise of the model's training, likewise.",
 )
-@click.option("--force", is_flag=True, help="Replace the folder whatever is in it.")
+@click.option("--force", is_flag=True, help="Replace the folder or file whatever is in it.")
 @json_option
 @click.version_option(package_name="blsh")
+@click.pass_context
 def export(
-    target: str,
+    ctx: click.Context,
+    target: str | None,
     model: Path | None,
+    firmware: Path | None,
     output: Path | None,
     prefix: str,
     measure: FirmwareCompiler | None,
@@ -83,10 +97,19 @@ def export(
     unless --measure counts them; what quantisation costs in quality is measured on a made-up clip,
     and with --speech and --noise on the validation mixtures of the training.
     """
+    if (target is None) == (firmware is None):
+        raise click.UsageError("give either '--target' or '--blob-only'", ctx)
     if bool(speech) != bool(noise):
         raise BlshError("--speech, --noise: give both, as to blsh-train")
-    chosen = find_target(target)
     loaded = load_model(model or default_model())
+    if firmware is not None:
+        for name in ("prefix", "measure", "speech"):
+            if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT:
+                raise BlshError(f"--{name}: is for whole exports, not for --blob-only")
+        _export_blob(loaded, firmware, output or Path(BLOB), force=force, as_json=as_json)
+        return
+    assert target is not None
+    chosen = find_target(target)
     folder = output or Path(f"{prefix}-{chosen.name}")
     evidence = _evidence(loaded, chosen, measure, speech, noise)
     done = export_model(loaded, chosen, folder, force=force, prefix=prefix, evidence=evidence)
@@ -106,6 +129,22 @@ def export(
         ),
     )
     click.echo(f"Next: blsh-verify {folder}")
+
+
+def _export_blob(model: Model, firmware: Path, output: Path, *, force: bool, as_json: bool) -> None:
+    done = export_blob(model, firmware, output, force=force)
+    if as_json:
+        print_json(asdict(done))
+        return
+    print_table(
+        f"Exported for the firmware of {firmware}",
+        ("", ""),
+        (
+            ("file", str(output)),
+            ("model", done.model_sha256[:16]),
+            ("length", f"{done.bytes:,} bytes"),
+        ),
+    )
 
 
 def _evidence(

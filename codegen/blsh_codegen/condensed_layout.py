@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from blsh_codegen.bit_planes import LANES, code_bits, most_counters, sliced_codes
 from blsh_codegen.condensed_tables import CondensedTables, HashTables
-
-LANES = 32
-MIN_COUNTERS = 6
-"""Planes of a counter that the search keeps in registers."""
-
-ROWS_TOGETHER = 4
-WEIGHTS_TOGETHER = 4
-_WEIGHT_ORDER = (0, 2, 1, 3)
-_GROUP_BYTES, _CODE_TABLE_BYTES, _VOTE_TABLE_BYTES = 6, 12, 20
+from blsh_codegen.interleaving import interleaved_rows_s8, padded_length
+from blsh_codegen.table_data import Record, TableData, total_bytes
 
 UInt32Array = npt.NDArray[np.uint32]
 
 
 @dataclass(frozen=True)
-class CodeTable:
-    """Where the codes of a dictionary are, field by field as ``blsh_code_table_t``."""
+class CodeTable(Record):
+    """Where the codes of a dictionary are."""
+
+    CTYPE: ClassVar[str] = "blsh_code_table_t"
+    FORMAT: ClassVar[str] = "<I2H4B"
 
     first_plane: int
     n_entries: int
@@ -35,8 +33,11 @@ class CodeTable:
 
 
 @dataclass(frozen=True)
-class VoteTable:
-    """Where the masks and weights of a dictionary are, field by field as ``blsh_vote_table_t``."""
+class VoteTable(Record):
+    """Where the masks and weights of a dictionary are."""
+
+    CTYPE: ClassVar[str] = "blsh_vote_table_t"
+    FORMAT: ClassVar[str] = "<2I5H2B"
 
     first_mask: int
     first_weight: int
@@ -46,11 +47,15 @@ class VoteTable:
     first_cell: int
     n_cells: int
     neighbours: int
+    unused: int = 0
 
 
 @dataclass(frozen=True)
-class HashGroupLayout:
-    """A group of projections, field by field as ``blsh_hash_group_t``."""
+class HashGroupLayout(Record):
+    """A group of projections."""
+
+    CTYPE: ClassVar[str] = "blsh_hash_group_t"
+    FORMAT: ClassVar[str] = "<3H"
 
     n_rows: int
     row_length: int
@@ -81,7 +86,6 @@ class CondensedLayout:
         n_words: 32-bit words of a frame's code.
         n_cells: G.
         n_trackers: Trackers.
-        scratch_words: 32-bit words of memory that stages use in turn.
         max_neighbours: Largest K.
     """
 
@@ -104,27 +108,42 @@ class CondensedLayout:
     n_words: int
     n_cells: int
     n_trackers: int
-    scratch_words: int
     max_neighbours: int
+
+    @property
+    def headers(self) -> dict[str, dict[str, TableData]]:
+        """The trained tables by header and name, in the order of a blob."""
+        return {
+            "blsh_projection.h": {
+                "hash_groups": self.groups,
+                "hash_weights": self.weights,
+                "hash_bias": self.bias,
+            },
+            "blsh_codes.h": {
+                "code_inversions": self.inversions,
+                "code_planes": self.planes,
+                "code_tables": self.code_tables,
+            },
+            "blsh_masks.h": {
+                "masks": self.masks,
+                "vote_weights": self.vote_weights,
+                "vote_tables": self.vote_tables,
+                "gain_of_votes_q15": self.gain_q15,
+            },
+        }
 
     @property
     def flash_bytes(self) -> dict[str, int]:
         """Bytes of constant data by header."""
-        arrays = {
-            "blsh_levels.h": (self.cell_end, self.log2_q8, self.tracker_shifts),
-            "blsh_projection.h": (self.weights, self.bias),
-            "blsh_codes.h": (self.inversions, self.planes),
-            "blsh_masks.h": (self.masks, self.vote_weights, self.gain_q15),
-        }
-        descriptors = {
-            "blsh_projection.h": _GROUP_BYTES * len(self.groups),
-            "blsh_codes.h": _CODE_TABLE_BYTES * len(self.code_tables),
-            "blsh_masks.h": _VOTE_TABLE_BYTES * len(self.vote_tables),
-        }
-        return {
-            name: sum(array.nbytes for array in those) + descriptors.get(name, 0)
-            for name, those in arrays.items()
-        }
+        levels = self.cell_end.nbytes + self.log2_q8.nbytes + self.tracker_shifts.nbytes
+        trained = {name: total_bytes(tables.values()) for name, tables in self.headers.items()}
+        return {"blsh_levels.h": levels, **trained}
+
+    @property
+    def scratch_words(self) -> int:
+        """32-bit words of memory that stages use in turn, for any tables of this shape."""
+        counters = (1 + most_counters(one.n_words) for one in self.code_tables)
+        return max(*counters, *(one.n_sums for one in self.vote_tables))
 
     @property
     def state_words(self) -> int:
@@ -169,35 +188,18 @@ def lay_out_condensed(tables: CondensedTables, n_bins: int) -> CondensedLayout:
         n_words=tables.n_words,
         n_cells=tables.n_cells,
         n_trackers=len(tables.trackers),
-        scratch_words=max(
-            *(1 + one.n_counters for one in code_tables), *(one.n_sums for one in vote_tables)
-        ),
         max_neighbours=max(one.neighbours for one in tables.dictionaries),
     )
 
 
 def _group_layout(group: HashTables) -> HashGroupLayout:
     n_rows, n_features = _from_even_feature(group).shape
-    padded = -(-n_features // WEIGHTS_TOGETHER) * WEIGHTS_TOGETHER
-    return HashGroupLayout(n_rows, padded, group.feature_range[0] // 2 * 2)
+    return HashGroupLayout(n_rows, padded_length(n_features), group.feature_range[0] // 2 * 2)
 
 
 def _from_even_feature(group: HashTables) -> npt.NDArray[np.int8]:
     """Rows with a zero in front where the first feature is not at a word boundary."""
     return np.pad(group.projection, ((0, 0), (group.feature_range[0] % 2, 0)))
-
-
-def interleaved_rows_s8(projection: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
-    """Rows as `blsh_project` multiplies them: of each four rows, four weights in turn.
-
-    Rows are padded with zeros to whole groups of four weights, of which the second and third have
-    changed places: the Cortex-M4 unpacks every second byte of a word.
-    """
-    padding = -projection.shape[1] % WEIGHTS_TOGETHER
-    rows = np.pad(projection, ((0, 0), (0, padding)))
-    groups = rows.reshape(-1, ROWS_TOGETHER, rows.shape[1] // WEIGHTS_TOGETHER, WEIGHTS_TOGETHER)
-    interleaved: npt.NDArray[np.int8] = groups[..., _WEIGHT_ORDER].swapaxes(1, 2)
-    return np.ascontiguousarray(interleaved).reshape(rows.shape)
 
 
 def code_inversions(tables: CondensedTables) -> UInt32Array:
@@ -208,16 +210,11 @@ def code_inversions(tables: CondensedTables) -> UInt32Array:
     """
     balance = np.zeros(LANES * tables.n_words, np.int64)
     for one in tables.dictionaries:
-        bits = _bits(one.codes).astype(np.int64)
+        bits = code_bits(one.codes).astype(np.int64)
         part = slice(LANES * one.words[0], LANES * one.words[1])
         balance[part] += 2 * bits.sum(axis=0) - bits.shape[0]
     packed = np.packbits(balance > 0, bitorder="little")
     return packed.view("<u4").astype(np.uint32)
-
-
-def _bits(codes: UInt32Array) -> npt.NDArray[np.uint8]:
-    octets = np.ascontiguousarray(codes, "<u4").view(np.uint8)
-    return np.unpackbits(octets, axis=1, bitorder="little")
 
 
 def _bit_sliced(
@@ -254,34 +251,6 @@ def _bit_sliced(
         )
     )
     return planes, code_tables
-
-
-def sliced_codes(codes: UInt32Array) -> tuple[UInt32Array, int, int]:
-    """Codes as `blsh_nearest` counts them.
-
-    With ``s`` the number of ones in common with a query of ``n`` ones, a code of ``m`` ones is at
-    distance ``n + base - (2 (s + start) + m % 2)``.
-
-    Args:
-        codes: ``(T, W)`` uint32.
-
-    Returns:
-        ``(ceil(T / 32), P)`` uint32 blocks of one plane for each bit of a code, one of ``m % 2``
-        and one for each bit of ``start``; bit j of each belongs to code j of the block. Then
-        ``base`` and the number of bits of ``start``, enough for ``s + start``.
-    """
-    bits = _bits(codes)
-    n_ones = bits.sum(axis=1, dtype=np.int64)
-    half = (n_ones + 1) // 2
-    most = int(half.max())
-    start = most - half
-    n_counters = max(int((start + n_ones).max()).bit_length(), MIN_COUNTERS)
-    columns = [bits, n_ones[:, None] & 1, (start[:, None] >> np.arange(n_counters)) & 1]
-    lanes = np.concatenate(columns, axis=1).astype(np.uint8)
-    lanes = np.pad(lanes, ((0, -lanes.shape[0] % LANES), (0, 0)))
-    by_plane = lanes.reshape(-1, LANES, lanes.shape[1]).swapaxes(1, 2)
-    packed = np.packbits(np.ascontiguousarray(by_plane), axis=2, bitorder="little")
-    return packed.view("<u4")[..., 0].astype(np.uint32), 2 * most, n_counters
 
 
 def levels_per_halfword(mask_bits: int) -> int:

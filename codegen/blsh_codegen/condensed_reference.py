@@ -19,9 +19,8 @@ from blsh_codegen.condensed_tables import (
     DictionaryTables,
     HashTables,
 )
-
-Int64Array = npt.NDArray[np.int64]
-CodeArray = npt.NDArray[np.uint32]
+from blsh_codegen.fixed_point import Int64Array, bit_length
+from blsh_codegen.neighbours import CodeArray, nearest_codes
 
 COMPONENT_BITS = 15
 RECIPROCAL_BITS = 20
@@ -64,7 +63,8 @@ def analyse(tables: CondensedTables, levels: Int64Array, frame: int, hop: int) -
     votes = np.zeros_like(levels)
     found = []
     for dictionary in tables.dictionaries:
-        index, distance = nearest_entries(code[:, slice(*dictionary.words)], dictionary)
+        compared = code[:, slice(*dictionary.words)]
+        index, distance = nearest_codes(compared, dictionary.codes, dictionary.neighbours)
         votes[:, slice(*dictionary.cells)] += dictionary_votes(index, distance, dictionary)
         found.append((index, distance))
     index_of, distance_of = zip(*found, strict=True)
@@ -90,11 +90,6 @@ def log2_q8(power: Int64Array, mantissas_q8: npt.NDArray[np.uint8]) -> Int64Arra
     mantissa = (power << MANTISSA_BITS >> exponent) & ((1 << MANTISSA_BITS) - 1)
     level: Int64Array = LEVEL_ONE * exponent + mantissas_q8[mantissa]
     return level
-
-
-def bit_length(values: Int64Array) -> Int64Array:
-    """Position of the highest set bit plus one, of values below 2**53; 0 for 0."""
-    return np.frexp(values.astype(np.float64))[1].astype(np.int64)
 
 
 def cell_features(
@@ -132,27 +127,6 @@ def hash_code(features: Int64Array, hashes: tuple[HashTables, ...]) -> CodeArray
     bits = np.concatenate(sums, axis=1) >= 0
     packed = np.packbits(bits, axis=1, bitorder="little")
     return np.ascontiguousarray(packed).view("<u4").astype(np.uint32)
-
-
-def nearest_entries(code: CodeArray, dictionary: DictionaryTables) -> tuple[Int64Array, Int64Array]:
-    """K nearest entries by Hamming distance and then by index, for each of F codes.
-
-    Returns:
-        ``(F, K)`` indices and distances, nearest first.
-    """
-    # Bits as signs: their dot product is the number of equal bits less that of different ones.
-    signs, entries = _signs(code), _signs(dictionary.codes)
-    distance = (signs.shape[1] - signs @ entries.T).astype(np.int64) >> 1
-    n_entries = dictionary.n_entries
-    order = distance * n_entries + np.arange(n_entries)
-    nearest = np.sort(order, axis=1)[:, : dictionary.neighbours]
-    return nearest % n_entries, nearest // n_entries
-
-
-def _signs(code: CodeArray) -> npt.NDArray[np.float32]:
-    octets = np.ascontiguousarray(code, "<u4").view(np.uint8)
-    bits = np.unpackbits(octets, axis=1, bitorder="little")
-    return np.asarray(2 * bits.astype(np.float32) - 1, np.float32)
 
 
 def dictionary_votes(

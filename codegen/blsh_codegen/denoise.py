@@ -34,7 +34,7 @@ def compiled_runtime(model: Model) -> RuntimeLibrary:
     The cache is ``$XDG_CACHE_HOME/blsh``, by default ``~/.cache/blsh``; where it cannot be
     written the library lives in a temporary folder for as long as the process.
     """
-    hop, state_bytes = model.geometry.hop, lay_out(quantise(model)).state_bytes
+    hop, state_bytes = model.geometry.hop, lay_out(quantise(model)).long_state_bytes
     library = _cache_folder() / f"{_build_key(model)}.so"
     if library.exists() and library.stat().st_size:
         with suppress(BlshError):  # what cannot be loaded is built again

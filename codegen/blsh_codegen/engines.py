@@ -12,7 +12,7 @@ from blsh_trainer.errors import BlshError
 
 from blsh_codegen.conformance import trace_bytes
 from blsh_codegen.emulator import Emulator
-from blsh_codegen.export import exported_prefix
+from blsh_codegen.manifest import exported_prefix
 from blsh_codegen.prefix import renamed_source
 from blsh_codegen.tables import Tables
 from blsh_codegen.targets import Target
@@ -23,12 +23,13 @@ from blsh_codegen.toolchain import (
     template_folder,
 )
 
-_ENTRY_POINTS = ("blsh_harness_reset", "blsh_harness_step")
+_ENTRY_POINTS = ("blsh_harness_open", "blsh_harness_reset", "blsh_harness_step")
 
 _HARNESS_API = """
     extern int16_t blsh_harness_samples[];
     extern uint8_t blsh_harness_trace[];
     extern uint32_t blsh_harness_used;
+    int blsh_harness_open(const void *blob, uint32_t bytes);
     int blsh_harness_reset(void);
     int blsh_harness_step(void);
 """
@@ -96,6 +97,14 @@ class HostEngine:
         self.warnings = built.warnings
         self._ffi, self._library = open_library(_HARNESS_API, built.path)
         self._capacity = trace_bytes(tables)
+        self._blob: Any = None
+
+    def open(self, blob: bytes) -> int:
+        """Open a model for the streams to come, in place of the one compiled in; the status."""
+        words = self._ffi.new("uint32_t[]", -(-len(blob) // 4))  # at a word boundary
+        self._ffi.memmove(words, blob, len(blob))
+        self._blob = words  # the model stays there
+        return int(self._library.blsh_harness_open(words, len(blob)))
 
     def reset(self) -> None:
         """Start a stream over."""
@@ -150,6 +159,12 @@ class EmulatedEngine:
     def engine_name(target: Target, compiler: FirmwareCompiler) -> str:
         """Name of the engine for a target and compiler."""
         return f"unicorn-{target.name}" + ("" if compiler == "zig" else f"-{compiler}")
+
+    def open(self, blob: bytes) -> int:
+        """Open a model for the streams to come, in place of the one compiled in; the status."""
+        place = self._emulator.allocate(len(blob))
+        self._emulator.write(place, blob)
+        return self._emulator.call("blsh_harness_open", place, len(blob))
 
     def reset(self) -> None:
         """Start a stream over."""

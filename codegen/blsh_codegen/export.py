@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from blsh_trainer import __version__
 from blsh_trainer.errors import BlshError
 from blsh_trainer.files import current_umask
-from blsh_trainer.json_values import integer, parse_object
-from blsh_trainer.model_file import SCHEMA_VERSION, Model, load_model, save_model
+from blsh_trainer.model_file import Model, save_model
 
+from blsh_codegen.blob import model_blob
 from blsh_codegen.layout import Layout, lay_out
+from blsh_codegen.manifest import (
+    BLOB,
+    MANIFEST,
+    MODEL_COPY,
+    Export,
+    exported_files,
+    manifest_text,
+)
 from blsh_codegen.packaging import (
     PACKAGE_FILES,
     copy_selftest,
@@ -29,37 +32,10 @@ from blsh_codegen.prefix import DEFAULT_PREFIX, Prefix, rename_folder
 from blsh_codegen.render import context, data_headers
 from blsh_codegen.report import NO_EVIDENCE, Evidence, Report, make_report, report_texts
 from blsh_codegen.runtime_cost import runtime_cost
+from blsh_codegen.shape import shape_of
 from blsh_codegen.tables import Tables, quantise
-from blsh_codegen.targets import Target, find_target
+from blsh_codegen.targets import Target
 from blsh_codegen.toolchain import template_folder
-
-MANIFEST = "blsh_export.json"
-MODEL_COPY = "blsh_model.npz"
-
-
-@dataclass(frozen=True)
-class Export:
-    """An exported folder.
-
-    Attributes:
-        directory: Where it is.
-        target: Name of the target.
-        model_sha256: Identity of the model.
-        flash_bytes: Tables and runtime code.
-        ram_bytes: State of one stream.
-        latency_samples: Delay of the output.
-        files: Paths in the folder, sorted.
-        prefix: What the names in its C begin with.
-    """
-
-    directory: str
-    target: str
-    model_sha256: str
-    flash_bytes: int
-    ram_bytes: int
-    latency_samples: int
-    files: tuple[str, ...]
-    prefix: str = DEFAULT_PREFIX
 
 
 def default_model() -> Path:
@@ -117,6 +93,7 @@ def export_model(
             path.write_text(text, encoding="utf-8", newline="\n")
         rename_folder(staging, names, PACKAGE_FILES)
         save_model(model, staging / MODEL_COPY)
+        (staging / BLOB).write_bytes(model_blob(tables, layout))
         files = _entries(staging) | {MANIFEST}
         export = Export(
             directory=str(directory),
@@ -128,7 +105,8 @@ def export_model(
             files=tuple(sorted(files)),
             prefix=names.name,
         )
-        (staging / MANIFEST).write_text(_manifest(export), encoding="utf-8", newline="\n")
+        manifest = manifest_text(export, shape_of(tables, layout))
+        (staging / MANIFEST).write_text(manifest, encoding="utf-8", newline="\n")
         _replace(staging, directory)
         staging = None
     except OSError as error:
@@ -140,76 +118,6 @@ def export_model(
         if staging is not None:
             shutil.rmtree(staging, ignore_errors=True)
     return export
-
-
-def load_export(directory: Path) -> tuple[Export, Model]:
-    """Read the manifest and the model of an exported folder.
-
-    Raises:
-        BlshError: The folder is no export, or its model is missing or damaged.
-    """
-    manifest = _read_manifest(directory)
-    try:
-        version = integer(manifest["schema_version"])
-    except (ValueError, KeyError) as error:
-        raise _no_export(directory) from error
-    if version != SCHEMA_VERSION:
-        raise BlshError(
-            f"{directory}: exported with schema {version}, this version reads {SCHEMA_VERSION}; "
-            "export it again"
-        )
-    prefix = _prefix(manifest, directory)
-    try:
-        export = Export(
-            directory=str(directory),
-            target=find_target(manifest["target"]).name,
-            model_sha256=str(manifest["model_sha256"]),
-            flash_bytes=integer(manifest["flash_bytes"]),
-            ram_bytes=integer(manifest["ram_bytes"]),
-            latency_samples=integer(manifest["latency_samples"]),
-            files=tuple(str(name) for name in manifest["files"]),
-            prefix=prefix.name,
-        )
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise _no_export(directory) from error
-    except BlshError as error:
-        raise BlshError(f"{directory}: {error.message}; export it again") from error
-    model = load_model(directory / MODEL_COPY)
-    if model.sha256 != export.model_sha256:
-        raise BlshError(
-            f"{directory}: {MODEL_COPY} is not the model that was exported; export it again"
-        )
-    return export, model
-
-
-def exported_prefix(directory: Path) -> Prefix:
-    """What the names in an exported folder begin with.
-
-    Raises:
-        BlshError: The folder is no export.
-    """
-    return _prefix(_read_manifest(directory), directory)
-
-
-def _read_manifest(directory: Path) -> dict[str, Any]:
-    try:
-        return parse_object((directory / MANIFEST).read_bytes())
-    except (OSError, ValueError) as error:
-        raise _no_export(directory) from error
-
-
-def _prefix(manifest: Mapping[str, Any], directory: Path) -> Prefix:
-    try:
-        return Prefix(str(manifest.get("prefix", DEFAULT_PREFIX)))
-    except BlshError as error:
-        raise _no_export(directory) from error
-
-
-def _no_export(directory: Path) -> BlshError:
-    return BlshError(
-        f"{directory}: not a folder made by blsh-export ({MANIFEST} is missing or damaged); "
-        "make one with blsh-export"
-    )
 
 
 def _texts(tables: Tables, layout: Layout, target: Target, report: Report) -> dict[str, str]:
@@ -238,19 +146,6 @@ def _copy_runtime(folder: Path, target: Target) -> None:
             shutil.copyfile(path, folder / path.name)
     copy_selftest(folder, target)
     shutil.copyfile(templates / "LICENSE.MIT-0", folder / "LICENSE")
-
-
-def _manifest(export: Export) -> str:
-    fields = asdict(export)
-    del fields["directory"]
-    if export.prefix == DEFAULT_PREFIX:
-        del fields["prefix"]
-    fields |= {
-        "schema_version": SCHEMA_VERSION,
-        "blsh_version": __version__,
-        "license": "MIT-0",
-    }
-    return json.dumps(fields, indent=2, sort_keys=True) + "\n"
 
 
 def _entries(folder: Path) -> set[str]:
@@ -287,8 +182,8 @@ def _check_destination(directory: Path, *, force: bool) -> None:
     if not present or force:
         return
     try:
-        made = set(_read_manifest(directory)["files"])
-    except (BlshError, KeyError, TypeError):
+        made = exported_files(directory)
+    except BlshError:
         raise BlshError(
             f"{directory}: exists and was not made by blsh-export; choose another folder with -o, "
             "or replace it with --force"

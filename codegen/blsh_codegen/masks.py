@@ -10,6 +10,7 @@ an index of one 32-bit offset for eight masks and one byte for each mask's lengt
 from __future__ import annotations
 
 import heapq
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,8 +21,8 @@ UInt8Array = npt.NDArray[np.uint8]
 MAX_CODE_BITS = 15
 MASKS_PER_OFFSET = 8
 N_CONTEXTS = 2
-STREAM_PADDING = 3
-"""Bytes after the last mask: decoders read whole words."""
+PEEKED_BYTES = 4
+"""What a decoder reads from the byte in which a chunk's code begins: whole words."""
 
 _LEVELS_PER_CHUNK = {1: 8, 2: 4, 3: 2, 4: 2}
 
@@ -58,7 +59,7 @@ class CompressedMasks:
         mask_bits: Bits a level.
         n_bins: Levels a mask.
         codes: One Huffman code a context.
-        stream: All masks' coded chunks, most significant bit first, and `STREAM_PADDING` zeros.
+        stream: All masks' coded chunks, most significant bit first.
         offsets: Byte offset of every `MASKS_PER_OFFSET`-th mask.
         lengths: ``(T,)`` length of each mask in bytes.
     """
@@ -86,6 +87,29 @@ class CompressedMasks:
 def levels_per_chunk(mask_bits: int) -> int:
     """Number of levels of ``mask_bits`` bits that are coded as one symbol."""
     return _LEVELS_PER_CHUNK[mask_bits]
+
+
+def longest_mask_bytes(n_bins: int, mask_bits: int) -> int:
+    """Most bytes that a coded mask of a shape can take, whatever its levels and the codes."""
+    n_chunks = -(-n_bins // levels_per_chunk(mask_bits))
+    return -(-n_chunks * MAX_CODE_BITS // 8)
+
+
+def with_room_to_decode(masks: Sequence[CompressedMasks]) -> UInt8Array:
+    """Several bands' streams, one after another, with zeros behind them.
+
+    Where streams come from a blob, the runtime does not decode them to find out whether they end:
+    it looks whether the longest codes of all would fit, from the beginning of any mask.
+    """
+    start, end = 0, 0
+    for one in masks:
+        n_chunks = -(-one.n_bins // one.levels_per_chunk)
+        longest = (n_chunks - 1) * MAX_CODE_BITS // 8 + PEEKED_BYTES
+        last = start + one.stream.size - int(one.lengths[-1])
+        end = max(end, last + longest)
+        start += one.stream.size
+    padding = np.zeros(max(0, end - start), np.uint8)
+    return np.concatenate([*(one.stream for one in masks), padding])
 
 
 def compress(masks: UInt8Array, mask_bits: int) -> CompressedMasks:
@@ -119,7 +143,7 @@ def decompress(compressed: CompressedMasks, entry: int) -> UInt8Array:
     block = entry - entry % MASKS_PER_OFFSET
     start = int(compressed.offsets[block // MASKS_PER_OFFSET])
     start += int(compressed.lengths[block:entry].sum())
-    bits = np.unpackbits(compressed.stream[start:])
+    bits = np.unpackbits(np.pad(compressed.stream[start:], (0, PEEKED_BYTES)))
     weights = 1 << np.arange(MAX_CODE_BITS)[::-1]
     per_chunk, width = compressed.levels_per_chunk, compressed.mask_bits
     levels: list[int] = []
@@ -160,13 +184,14 @@ def _limited_code_lengths(
 ) -> npt.NDArray[np.int64]:
     """Optimal code lengths of at most ``max_bits``, by package-merge (Larmore, Hirschberg 1990).
 
-    Symbols of frequency 0 get length 0. A lone symbol gets length 1, and so does symbol 0 where
-    there is none, since C has no empty arrays.
+    Symbols of frequency 0 get length 0, but for some where there are fewer than two others: every
+    run of bits is then the beginning of a code, on which decoders may rely.
     """
     lengths = np.zeros(frequencies.size, np.int64)
     used = np.flatnonzero(frequencies).tolist()
-    if len(used) <= 1:
-        lengths[used or [0]] = 1
+    if len(used) < 2:
+        unused = (symbol for symbol in range(frequencies.size) if symbol not in used)
+        lengths[[*used, *unused][:2]] = 1
         return lengths
     leaves = sorted((int(frequencies[symbol]), (symbol,)) for symbol in used)
     packages: list[tuple[int, tuple[int, ...]]] = []
@@ -219,4 +244,4 @@ def _pack(
         n_bytes = (n_bits + 7) // 8
         rows.append((value << (8 * n_bytes - n_bits)).to_bytes(n_bytes, "big"))
     row_bytes = np.array([len(row) for row in rows], np.int64)
-    return np.frombuffer(b"".join([*rows, bytes(STREAM_PADDING)]), np.uint8), row_bytes
+    return np.frombuffer(b"".join(rows), np.uint8), row_bytes

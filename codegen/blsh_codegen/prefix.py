@@ -46,7 +46,7 @@ _RESERVED = {
 
 # An identifier's start, also behind -D; and what follows blsh_ in names that are the tool's.
 _START = r"(?:(?<!\w)|(?<=-D))"
-_OF_THE_TOOL = r"(?!export\.json\b|model\.npz\b|harness_|HARNESS_|count_|COUNT_)"
+_OF_THE_TOOL = r"(?!export\.json\b|model\.(?:npz|bin)\b|harness_|HARNESS_|count_|COUNT_)"
 _IN_CODE = re.compile(rf"{_START}(blsh|BLSH)(?=_{_OF_THE_TOOL}|\.[ch]\b)")
 _IN_BUILD_FILES = re.compile(rf"(?<!The )(blsh|BLSH)(?:(?=_{_OF_THE_TOOL})|(?![_-][a-z]))")
 _IN_PATHS = re.compile(rf"(?<![^/])(blsh|BLSH)(?=_{_OF_THE_TOOL}|\.)")

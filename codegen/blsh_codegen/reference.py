@@ -18,13 +18,13 @@ from blsh_codegen.condensed_reference import (
     CondensedTrace,
     analyse,
     bin_gains,
-    bit_length,
     cell_gains,
     cell_levels,
 )
+from blsh_codegen.fixed_point import Int64Array, bit_length
+from blsh_codegen.neighbours import nearest_codes
 from blsh_codegen.tables import BandTables, Filterbank, Tables, mirrored
 
-Int64Array = npt.NDArray[np.int64]
 Int16Array = npt.NDArray[np.int16]
 
 NORM_BITS = 15
@@ -392,37 +392,6 @@ def hash_codes(features: Int64Array, norm: Int64Array, band: BandTables) -> npt.
     words = bits.reshape(*bits.shape[:-1], band.n_words, 32).astype(np.uint32)
     code: npt.NDArray[np.uint32] = (words << np.arange(32, dtype=np.uint32)).sum(-1, np.uint32)
     return code
-
-
-def nearest_codes(
-    code: npt.NDArray[np.uint32], dictionary: npt.NDArray[np.uint32], neighbours: int
-) -> tuple[Int64Array, Int64Array]:
-    """K nearest codes of a dictionary, by Hamming distance and then by index (Algorithm 1).
-
-    Args:
-        code: ``(F, W)`` queries.
-        dictionary: ``(T, W)`` codes.
-        neighbours: K.
-
-    Returns:
-        ``(F, K)`` indices and distances, nearest first; equal distances in order of index.
-    """
-    index = np.empty((code.shape[0], neighbours), np.int64)
-    distance = np.empty_like(index)
-    for i, query in enumerate(code):
-        all_distances = _popcount(dictionary ^ query).sum(axis=-1)
-        index[i] = np.argsort(all_distances, kind="stable")[:neighbours]
-        distance[i] = all_distances[index[i]]
-    return index, distance
-
-
-_BYTE_POPCOUNT = np.array([bin(byte).count("1") for byte in range(256)], np.uint8)
-
-
-def _popcount(words: npt.NDArray[np.uint32]) -> Int64Array:
-    ones = _BYTE_POPCOUNT[np.ascontiguousarray(words).view(np.uint8)]
-    count: Int64Array = ones.reshape(*words.shape, 4).sum(axis=-1, dtype=np.int64)
-    return count
 
 
 def mask_gains(index: Int64Array, band: BandTables) -> Int64Array:

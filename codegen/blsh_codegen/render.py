@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from blsh_trainer import __version__
-from blsh_trainer.model_file import SCHEMA_VERSION
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from blsh_codegen.layout import Layout
 from blsh_codegen.masks import MASKS_PER_OFFSET
+from blsh_codegen.schema import EXPORT_SCHEMA_VERSION
+from blsh_codegen.shape import shape_of
+from blsh_codegen.table_data import table_bytes
 from blsh_codegen.tables import Tables
 from blsh_codegen.targets import Target
 
@@ -40,6 +42,7 @@ def environment() -> Environment:
     env.filters["markdown"] = markdown
     env.filters["millions"] = millions
     env.filters["grouped"] = "{:,}".format
+    env.filters["c_bytes"] = lambda table: len(table_bytes(table))
     return env
 
 
@@ -89,7 +92,7 @@ def context(tables: Tables, layout: Layout, target: Target) -> dict[str, Any]:
     """The names that every template may use."""
     return {
         "tool_version": __version__,
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": EXPORT_SCHEMA_VERSION,
         "model_sha256": tables.model_sha256,
         "target": target,
         "geometry": tables.geometry,
@@ -97,8 +100,10 @@ def context(tables: Tables, layout: Layout, target: Target) -> dict[str, Any]:
         "output_shift": tables.output_shift,
         "masks_per_offset": MASKS_PER_OFFSET,
         "mask_length_type": layout.mask_length_type,
+        "geometry_crc32": shape_of(tables, layout).crc32,
         "layout": layout,
         "bands": layout.bands,
+        "banded": layout.banded,
         "window_q15": tables.window_q15,
         "synthesis_q14": tables.synthesis_q14,
         "twiddle_q15": tables.twiddle_q15,

@@ -90,6 +90,7 @@ class Report:
         flash_bytes: Their sum.
         ram_bytes: State of one stream.
         stack_bytes: Bound on the stack.
+        model_open_bytes: Code that only opening a model takes.
         memory_basis: How code and stack were found.
         usage: Measured memory, where it was.
         compute: Instructions and clock by stage.
@@ -108,6 +109,7 @@ class Report:
     flash_bytes: int
     ram_bytes: int
     stack_bytes: int
+    model_open_bytes: int
     memory_basis: str
     usage: Usage | None
     compute: Compute
@@ -146,6 +148,7 @@ def make_report(
         flash_bytes=layout.table_bytes + cost.code_bytes,
         ram_bytes=layout.state_bytes,
         stack_bytes=cost.stack_bytes,
+        model_open_bytes=cost.model_open_bytes,
         memory_basis=cost.basis,
         usage=evidence.usage,
         compute=compute_cost(model, target, evidence.usage),

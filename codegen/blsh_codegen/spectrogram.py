@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from blsh_codegen.condensed_reference import bit_length
+from blsh_codegen.fixed_point import bit_length
 from blsh_codegen.png import Colour, png_of
 from blsh_codegen.reference import forward_fft, window_frames
 from blsh_codegen.tables import Tables

@@ -140,6 +140,8 @@ def _read_function(image: ElfImage, function: Symbol) -> _Function:
         if target is None:
             where = f"0x{instruction.target:08x}"
             raise _NoBoundError(f"{function.name} jumps to {where}, where no function is")
+        if target.address == function.address != instruction.target:
+            continue  # a jump; Thumb-1 has none that goes far but that of calls
         if instruction.kind is Kind.CALL:
             calls[target] = None
         elif target.address != function.address:

@@ -3,13 +3,13 @@
 The golden vectors read only the dictionary entries that their neighbours happen to be. So that a
 single flipped bit anywhere is noticed, each data header ends with a list of its own tables, which
 only self-test builds compile: the list points at the very arrays that the runtime reads, and gives
-the CRC-32 of their bytes in little-endian memory. A table of structures holds pointers, whose
-values the linker decides; it is compared with a second copy of its initialisers instead.
+the CRC-32 of their bytes in little-endian memory.
 """
 
 from __future__ import annotations
 
 import re
+import struct
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,16 +17,23 @@ from dataclasses import dataclass
 import numpy as np
 from blsh_trainer.errors import BlshError
 
+from blsh_codegen.band_layout import Dictionary, MaskTable, Projection
+from blsh_codegen.condensed_layout import CodeTable, HashGroupLayout, VoteTable
+
 _TABLE = re.compile(
-    r"^static const (?:[A-Z_]+ )?(?P<type>\w+) (?P<name>\w+)\[(?P<size>\w+)\]"
+    r"^static const (?:[A-Z_]+ )?(?P<type>\w+) (?P<name>\w+)\[\w+\]"
     r" = \{\n(?P<body>.*?)^\};\n",
     re.MULTILINE | re.DOTALL,
 )
+_NUMBER = re.compile(r"-?\w+")
 _INCLUDE = """\
 #ifdef BLSH_ENABLE_TAP
 #include "selftest/blsh_table_check.h"
 #endif"""
 _NUMBER_TYPES = {f"{sign}int{bits}_t" for sign in ("", "u") for bits in (8, 16, 32)}
+_RECORDS = (Projection, Dictionary, MaskTable, HashGroupLayout, CodeTable, VoteTable)
+_FORMATS = {record.CTYPE: record.FORMAT for record in _RECORDS}
+"""Bytes of structures by C type, as `struct` describes them."""
 
 
 @dataclass(frozen=True)
@@ -35,17 +42,11 @@ class Table:
 
     Attributes:
         name: Its C name.
-        ctype: C type of its elements.
-        size: Number of elements as the header writes it: a number or a macro.
-        body: The lines of its initialiser.
-        crc32: CRC-32 of its bytes; ``None`` for structures.
+        crc32: CRC-32 of its bytes.
     """
 
     name: str
-    ctype: str
-    size: str
-    body: str
-    crc32: int | None
+    crc32: int
 
 
 def tables_of(text: str, aliases: Mapping[str, str]) -> tuple[Table, ...]:
@@ -60,10 +61,10 @@ def tables_of(text: str, aliases: Mapping[str, str]) -> tuple[Table, ...]:
     """
     found = []
     for match in _TABLE.finditer(text):
-        ctype, body = match["type"], match["body"]
-        number_type = aliases.get(ctype, ctype)
-        crc32 = _crc32(number_type, body) if number_type in _NUMBER_TYPES else None
-        found.append(Table(match["name"], ctype, match["size"], body, crc32))
+        ctype = aliases.get(match["type"], match["type"])
+        numbers = [int(text.removesuffix("u"), 0) for text in _NUMBER.findall(match["body"])]
+        crc32 = zlib.crc32(_bytes_of(ctype, numbers))
+        found.append(Table(match["name"], crc32))
     if len(found) != len(re.findall(r"^static const ", text, re.MULTILINE)):
         raise BlshError("a data header declares a table in a form that the self-test cannot check")
     return tuple(found)
@@ -95,10 +96,16 @@ def with_checks(header: str, text: str, aliases: Mapping[str, str]) -> str:
     return f"{before}{_section(list_name(header), tables)}\n#endif{end}"
 
 
-def _crc32(number_type: str, body: str) -> int:
-    dtype = np.dtype(number_type.removesuffix("_t")).newbyteorder("<")
-    numbers = [int(number.removesuffix("u"), 0) for number in re.findall(r"-?\w+", body)]
-    return zlib.crc32(np.array(numbers, dtype).tobytes())
+def _bytes_of(ctype: str, numbers: list[int]) -> bytes:
+    """The numbers of an initialiser in little-endian memory."""
+    if ctype in _NUMBER_TYPES:
+        return np.array(numbers, np.dtype(ctype.removesuffix("_t")).newbyteorder("<")).tobytes()
+    if ctype not in _FORMATS:
+        raise BlshError(f"a data header has a table of {ctype}, which the self-test cannot check")
+    one = struct.Struct(_FORMATS[ctype])
+    fields = len(one.unpack(bytes(one.size)))
+    records = (numbers[start : start + fields] for start in range(0, len(numbers), fields))
+    return b"".join(one.pack(*record) for record in records)
 
 
 def _section(name: str, tables: tuple[Table, ...]) -> str:
@@ -106,16 +113,11 @@ def _section(name: str, tables: tuple[Table, ...]) -> str:
         "#ifdef BLSH_ENABLE_TAP",
         "/* For the self-test only: how to know the tables above again. */",
     ]
-    for table in tables:
-        if table.crc32 is None:
-            lines.append(f"static const {table.ctype} {table.name}_copy[{table.size}] = {{")
-            lines += [table.body.rstrip("\n"), "};", ""]
     size = len(tables) + 1
     lines += [f"extern const blsh_table_check_t {name}[{size}];", ""]
     lines.append(f"const blsh_table_check_t {name}[{size}] = {{")
     for table in tables:
-        known = f"0x{table.crc32 or 0:08X}u"
-        copy = f"{table.name}_copy" if table.crc32 is None else "0"
-        lines.append(f'    {{"{table.name}", {table.name}, sizeof {table.name}, {known}, {copy}}},')
-    lines += ["    {0, 0, 0, 0, 0},", "};", "#endif", ""]
+        crc32 = f"0x{table.crc32:08X}u"
+        lines.append(f'    {{"{table.name}", {table.name}, sizeof {table.name}, {crc32}}},')
+    lines += ["    {0, 0, 0, 0},", "};", "#endif", ""]
     return "\n".join(lines)

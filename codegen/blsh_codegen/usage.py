@@ -14,8 +14,8 @@ from blsh_codegen.cycles import MODELS, CycleModel, estimate_cycles
 from blsh_codegen.elf_image import read_elf
 from blsh_codegen.emulator import Emulator
 from blsh_codegen.engines import runtime_sources
-from blsh_codegen.export import exported_prefix
 from blsh_codegen.layout import Layout
+from blsh_codegen.manifest import exported_prefix
 from blsh_codegen.prefix import Prefix
 from blsh_codegen.static_stack import bound_stack
 from blsh_codegen.tables import Tables
@@ -58,7 +58,7 @@ STAGES = (*dict.fromkeys((_ANALYSIS | _BAND_ENTRIES | _SYNTHESIS).values()), "ot
 
 
 def entry_points(layout: Layout) -> tuple[str, ...]:
-    """The runtime's public functions."""
+    """The public functions that firmware calls whose model is compiled in."""
     return _ENTRY_POINTS if layout.condensed is None else (*_ENTRY_POINTS, "blsh_set_gain_release")
 
 

@@ -18,11 +18,12 @@ from pathlib import Path
 from blsh_trainer.errors import BlshError
 from blsh_trainer.model_file import Model
 
+from blsh_codegen.blob import model_blob
 from blsh_codegen.conformance import Comparison, Difference, Engine, compare_all
 from blsh_codegen.emulator import emulation_unavailable_reason
 from blsh_codegen.engines import EmulatedEngine, HostEngine, runtime_sources
-from blsh_codegen.export import Export, load_export
 from blsh_codegen.layout import lay_out
+from blsh_codegen.manifest import BLOB, Export, load_export
 from blsh_codegen.packaging import with_table_checks
 from blsh_codegen.prefix import Prefix
 from blsh_codegen.qemu import build_board_image, qemu_unavailable_reason, run_board_image
@@ -234,7 +235,7 @@ def _run_qemu(folder: Path, frames: int, work: Path) -> EngineResult:
 
 
 def check_tables(folder: Path, export: Export, model: Model) -> EngineResult:
-    """Compare the folder's generated headers with what its model gives.
+    """Compare the folder's generated headers and blob with what its model gives.
 
     Test signals reach some of a dictionary's entries only; this finds a bit that is wrong in any.
     """
@@ -254,6 +255,12 @@ def check_tables(folder: Path, export: Export, model: Model) -> EngineResult:
                 return EngineResult(
                     TABLES, failure=f"{TABLES}: {name}, line {number}, is not what the model gives"
                 )
+    try:
+        blob = (folder / BLOB).read_bytes()
+    except OSError:
+        return EngineResult(TABLES, failure=f"{TABLES}: {BLOB} is missing")
+    if blob != model_blob(tables, layout):
+        return EngineResult(TABLES, failure=f"{TABLES}: {BLOB} is not what the model gives")
     return EngineResult(TABLES)
 
 

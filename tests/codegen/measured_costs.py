@@ -44,34 +44,50 @@ COSTS = Path(blsh_codegen.__file__).with_name("runtime_cost.json")
 _STEP = 16
 
 
+OPENED = ("bands", "condensed")
+"""Models with which `blsh_model_open` is measured too: one of each kind."""
+
+
 def measure(target: Target, optimise: str = "-O2") -> dict[str, RuntimeCost]:
     """Code and stack of the runtime with each model, compiled by zig."""
     costs = {}
     for name, model in MODELS.items():
+        layout = lay_out(quantise(model))
+        calls = entry_points(layout)
         with tempfile.TemporaryDirectory() as work:
             folder = exported(model, Path(work) / "export", target.name)
-            built = build_firmware(
-                target,
-                runtime_sources(folder),
-                [folder],
-                Path(work) / "runtime.elf",
-                optimise=optimise,
-                roots=entry_points(lay_out(quantise(model))),
-            )
-            image = read_elf(built)
-        bound = bound_stack(image, entry_points(lay_out(quantise(model))))
-        assert bound.stack_bytes is not None, bound.problem
-        code_bytes = image.flash_bytes - lay_out(quantise(model)).table_bytes
-        costs[name] = RuntimeCost(code_bytes, bound.stack_bytes, f"clang {optimise}")
+            flash, stack = _linked(folder, target, optimise, calls)
+            opening = 0
+            if name in OPENED:
+                with_open, stack = _linked(folder, target, optimise, (*calls, "blsh_model_open"))
+                opening = with_open - flash
+        costs[name] = RuntimeCost(flash - layout.table_bytes, opening, stack, f"clang {optimise}")
     return costs
+
+
+def _linked(folder: Path, target: Target, optimise: str, roots: tuple[str, ...]) -> tuple[int, int]:
+    """Flash of an image with some functions and what they need, and a bound on its stack."""
+    built = build_firmware(
+        target,
+        runtime_sources(folder),
+        [folder],
+        folder / "runtime.elf",
+        optimise=optimise,
+        roots=roots,
+    )
+    image = read_elf(built)
+    bound = bound_stack(image, roots)
+    assert bound.stack_bytes is not None, bound.problem
+    return image.flash_bytes, bound.stack_bytes
 
 
 def largest(costs: dict[str, RuntimeCost]) -> RuntimeCost:
     """The upper bound of several measurements, in round numbers."""
     code = max(cost.code_bytes for cost in costs.values())
+    opening = max(cost.model_open_bytes for cost in costs.values())
     stack = max(cost.stack_bytes for cost in costs.values())
     basis = next(iter(costs.values())).basis
-    return RuntimeCost(-(-code // _STEP) * _STEP, -(-stack // _STEP) * _STEP, basis)
+    return RuntimeCost(*(-(-one // _STEP) * _STEP for one in (code, opening, stack)), basis)
 
 
 def main() -> None:

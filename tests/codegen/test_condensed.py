@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from blsh_codegen import condensed_reference as reference
+from blsh_codegen.bit_planes import sliced_codes
 from blsh_codegen.condensed_layout import (
     code_inversions,
     lay_out_condensed,
     packed_masks,
-    sliced_codes,
 )
 from blsh_codegen.condensed_tables import CondensedTables, log2_mantissas_q8, vote_gains_q15
 from blsh_codegen.layout import lay_out
@@ -145,15 +145,6 @@ def test_code_bits_are_signs_of_the_float_projections() -> None:
     ]
     # Weights of 8 bits: 1/254 of the largest, over some hundred features.
     assert (bits != (np.concatenate(sums, axis=1) >= 0)).mean() < 0.01
-
-
-def test_equal_distances_go_to_the_lowest_entry() -> None:
-    tables = tables_of(CONDENSED_MODELS["every entry votes"]).dictionaries[0]
-    codes = np.array([[7], [3], [1], [3], [1]], np.uint32)
-    dictionary = dataclasses.replace(tables, codes=codes, neighbours=4)
-    index, distance = reference.nearest_entries(np.array([[1]], np.uint32), dictionary)
-    assert index.tolist() == [[2, 4, 1, 3]]
-    assert distance.tolist() == [[0, 0, 1, 1]]
 
 
 def test_votes_are_weighted_means_and_gains_a_logistic_function_of_them() -> None:

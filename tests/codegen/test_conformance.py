@@ -82,7 +82,7 @@ def test_runtime_streams_are_independent_and_restart(tmp_path: Path) -> None:
     model = general_model()
     tables = quantise(model)
     folder = exported(model, tmp_path / "export")
-    state_bytes = lay_out(tables).state_bytes
+    state_bytes = lay_out(tables).long_state_bytes
     library = RuntimeLibrary.compile(folder, 32, state_bytes, tmp_path / "blsh.so")
     one, two = Runtime(library), Runtime(library)
     rng = np.random.default_rng(0)
@@ -108,7 +108,7 @@ def test_settings_change_the_gains_as_in_the_reference(model: Model, tmp_path: P
     tables = quantise(model)
     hop = model.geometry.hop
     folder = exported(model, tmp_path / "export")
-    state_bytes = lay_out(tables).state_bytes
+    state_bytes = lay_out(tables).long_state_bytes
     library = RuntimeLibrary.compile(folder, hop, state_bytes, tmp_path / "blsh.so")
     api = SETTINGS if model.condensed else SETTINGS.split(";")[0] + ";"
     _, settings = open_library(api, tmp_path / "blsh.so")
@@ -156,9 +156,9 @@ FLIPS = {
     "blsh_window.h": ("blsh_window_q15[65] = {", "windowed frame"),
     "blsh_twiddle.h": ("blsh_twiddle_q15[128] = {", "spectrum"),
     "blsh_filterbank.h": ("blsh_magnitude_q15[8] = {", "features"),
-    "blsh_projection.h": ("blsh_bias_0_q15[31] = {", "hash code"),
-    "blsh_codes.h": ("blsh_codes_1[64] = {", "neighbour index"),
-    "blsh_masks.h": ("blsh_gain_2_q15[9] = {", "gain"),
+    "blsh_projection.h": ("blsh_bias_q15[195] = {", "hash code"),
+    "blsh_codes.h": ("blsh_codes[336] = {", "neighbour index"),
+    "blsh_masks.h": ("blsh_gain_q15[273] = {", "gain"),
 }
 
 
@@ -170,13 +170,15 @@ CONDENSED_FLIPS = {
 }
 
 
-def stage_of_a_flipped_bit(model: Model, header: str, anchor: str, work: Path) -> str:
-    """Where a bit turned in the middle of a table is noticed first."""
+def stage_of_a_flipped_bit(
+    model: Model, header: str, anchor: str, work: Path, part: float = 0.5
+) -> str:
+    """Where a bit turned in the middle, or another part, of a table is noticed first."""
     folder = exported(model, work / "export")
     text = (folder / header).read_text()
     start = text.index(anchor) + len(anchor)
     numbers = text[start : text.index("}", start)].split(",")
-    place = len(numbers) // 2
+    place = int(part * len(numbers))
     number = numbers[place].strip()
     bit = 64 if "_q8" in anchor or "weights" in anchor else 4096
     flipped = f"0x{int(number[:-1], 16) ^ 1:08X}u" if "u" in number else str(int(number) ^ bit)
@@ -188,7 +190,8 @@ def stage_of_a_flipped_bit(model: Model, header: str, anchor: str, work: Path) -
 @pytest.mark.parametrize("header", FLIPS)
 def test_one_flipped_bit_in_a_table_is_caught_at_its_stage(header: str, tmp_path: Path) -> None:
     anchor, stage = FLIPS[header]
-    assert stage_of_a_flipped_bit(general_model(), header, anchor, tmp_path) == stage
+    part = 0.98 if "gain" in anchor else 0.5  # gains of the last band, whose few are all used
+    assert stage_of_a_flipped_bit(general_model(), header, anchor, tmp_path, part) == stage
 
 
 @pytest.mark.parametrize("header", CONDENSED_FLIPS)
@@ -216,7 +219,7 @@ OPERATORS = [
     ("blsh_nearest.c", "d < distance[n - 1]", "d <= distance[n - 1]", "neighbour index"),
     ("blsh_nearest.c", "n_ones & 1u", "n_ones & 256u", "neighbour index"),
     ("blsh_votes.c", "weight_of[farther]", "weight_of[0]", "votes"),
-    ("blsh_votes.c", "(sums[g] * reciprocal) >> 16", "sums[g] * 16 / total", "votes"),
+    ("blsh_votes.c", "(*sums++ * reciprocal) >> 16", "*sums++ * 16 / total", "votes"),
     ("blsh_votes.c", "return a > b ? a : b", "return a > b ? b : a", "gain"),
 ]
 

@@ -35,6 +35,8 @@ def test_the_stated_code_and_stack_are_tight_bounds(name: str) -> None:
     """If this fails: python -m tests.codegen.measured_costs."""
     stated, measured = runtime_cost(built(name)), largest(measure(built(name)))
     assert measured.code_bytes <= stated.code_bytes <= SLACK * measured.code_bytes
+    opening = measured.model_open_bytes
+    assert opening <= stated.model_open_bytes <= SLACK * opening
     assert measured.stack_bytes <= stated.stack_bytes <= SLACK * measured.stack_bytes
     assert stated.basis == measured.basis
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 from blsh_codegen.cli_export import export as export_command
-from blsh_codegen.export import MANIFEST, default_model, export_model, load_export
+from blsh_codegen.export import default_model, export_model
 from blsh_codegen.layout import lay_out
+from blsh_codegen.manifest import MANIFEST, load_export
 from blsh_codegen.tables import quantise
 from blsh_codegen.targets import TARGETS, find_target
 from blsh_trainer.errors import BlshError
@@ -252,7 +253,7 @@ def test_a_folder_that_is_no_export_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ['"x"', "5", "null", "[]", "{", '{"schema_version": 2, "target": 5}']
+    "text", ['"x"', "5", "null", "[]", "{", '{"schema_version": 3, "target": 5}']
 )
 def test_a_damaged_manifest_is_named(text: str, tmp_path: Path) -> None:
     out = exported(general_model(), tmp_path / "out")
@@ -265,7 +266,7 @@ def test_a_newer_export_says_so(tmp_path: Path) -> None:
     out = exported(general_model(), tmp_path / "out")
     newer = json.loads((out / MANIFEST).read_text()) | {"schema_version": 99, "more": 1}
     (out / MANIFEST).write_text(json.dumps(newer))
-    with pytest.raises(BlshError, match="exported with schema 99, this version reads 2"):
+    with pytest.raises(BlshError, match="exported with schema 99, this version reads 3"):
         load_export(out)
 
 

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from blsh_codegen.condensed_layout import interleaved_rows_s8
-from blsh_codegen.engines import open_library
-from blsh_codegen.layout import bit_sliced, interleaved_rows, lay_out
-from blsh_codegen.reference import forward_fft, mulw, nearest_codes
+from blsh_codegen.bit_planes import bit_sliced
+from blsh_codegen.engines import open_library, runtime_sources
+from blsh_codegen.interleaving import interleaved_rows, interleaved_rows_s8
+from blsh_codegen.layout import lay_out
+from blsh_codegen.neighbours import nearest_codes
+from blsh_codegen.reference import forward_fft, mulw
 from blsh_codegen.tables import quantise, twiddles_q15
 from blsh_codegen.targets import find_target
 from blsh_codegen.toolchain import (
@@ -64,9 +66,17 @@ def random_codes(rng: np.random.Generator, n_codes: int, n_bits: int) -> Codes:
     return packed.view("<u4").astype(np.uint32)
 
 
+SEARCH_SOURCE = """
+#include "blsh_stages.h"
+void search(const uint32_t *code, uint32_t *scratch, uint32_t *index, uint16_t *distance)
+{
+    static blsh_state_t state;
+    (void)blsh_init(&state);
+    blsh_search(state.model, 0, code, scratch, index, distance);
+}
+"""
 SEARCH_API = """
-    void blsh_search(unsigned band, const uint32_t *code, uint32_t *scratch, uint32_t *index,
-                     uint16_t *distance);
+    void search(const uint32_t *code, uint32_t *scratch, uint32_t *index, uint16_t *distance);
 """
 
 
@@ -83,7 +93,7 @@ def search(library: Any, ffi: Any, query: Codes, n_planes: int, neighbours: int)
     code = ffi.new("uint32_t[]", query.tolist())
     scratch = ffi.new("uint32_t[]", n_planes)
     index, distance = ffi.new("uint32_t[]", neighbours), ffi.new("uint16_t[]", neighbours)
-    library.blsh_search(0, code, scratch, index, distance)
+    library.search(code, scratch, index, distance)
     return list(index), list(distance)
 
 
@@ -112,7 +122,9 @@ def test_search_equals_sorting_all_distances(
     codes = random_codes(rng, n_codes, n_bits)
     codes[n_codes // 2 :] = codes[rng.integers(0, n_codes, n_codes - n_codes // 2)]
     folder = exported(searched_model(codes, n_bits, neighbours), tmp_path / "export", target)
-    built = compile_shared([folder / "blsh_search.c"], [folder], tmp_path / "search.so")
+    (tmp_path / "search.c").write_text(SEARCH_SOURCE)
+    sources = [*runtime_sources(folder), tmp_path / "search.c"]
+    built = compile_shared(sources, [folder], tmp_path / "search.so")
     assert built.warnings == ()
     ffi, library = open_library(SEARCH_API, built.path)
     queries = np.concatenate([codes[:5], random_codes(rng, 10, n_bits)])

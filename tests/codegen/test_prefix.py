@@ -14,8 +14,8 @@ import numpy.typing as npt
 import pytest
 from blsh_codegen.cli_export import export as export_command
 from blsh_codegen.engines import runtime_sources
-from blsh_codegen.export import MANIFEST, MODEL_COPY, load_export
 from blsh_codegen.layout import lay_out
+from blsh_codegen.manifest import MANIFEST, MODEL_COPY, load_export
 from blsh_codegen.packaging import PACKAGE_FILES
 from blsh_codegen.prefix import MAX_PREFIX_LENGTH, Prefix
 from blsh_codegen.qemu import qemu_unavailable_reason

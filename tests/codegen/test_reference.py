@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from blsh_codegen import reference
+from blsh_codegen.neighbours import nearest_codes
 from blsh_codegen.tables import mirrored, quantise
 from blsh_trainer.model_file import Geometry, Model
 from hypothesis import given
@@ -106,7 +107,7 @@ def test_bit_is_one_where_the_projection_is_zero() -> None:
 
 def test_equal_distances_go_to_the_lowest_index() -> None:
     dictionary = np.array([[7], [3], [1], [3], [1]], np.uint32)
-    index, distance = reference.nearest_codes(np.array([[1]], np.uint32), dictionary, 4)
+    index, distance = nearest_codes(np.array([[1]], np.uint32), dictionary, 4)
     assert index.tolist() == [[2, 4, 1, 3]]
     assert distance.tolist() == [[0, 0, 1, 1]]
 

@@ -22,7 +22,7 @@ from blsh_codegen.toolchain import (
 )
 
 from tests.codegen.folders import exported
-from tests.models import general_model
+from tests.models import general_model, random_condensed_model
 
 PROGRAM = """
 #include <stdint.h>
@@ -182,3 +182,23 @@ def test_the_runtime_has_a_bound(name: str, tmp_path: Path) -> None:
     assert bound.stack_bytes is not None
     assert 64 <= bound.stack_bytes <= 1024
     assert bound.chain[0] == "blsh_process"
+
+
+def test_far_jumps_of_thumb_1_are_no_recursion(tmp_path: Path) -> None:
+    """Beyond 2 KB clang jumps within a function by the instruction of calls."""
+    target = find_target("cortex-m0plus")
+    reason = firmware_unavailable_reason(target)
+    if reason is not None:
+        pytest.skip(reason)
+    folder = exported(random_condensed_model(), tmp_path / "export", target.name)
+    image = read_elf(
+        build_firmware(target, runtime_sources(folder), [folder], tmp_path / "runtime.elf")
+    )
+    nearest = image.symbols["blsh_nearest"]
+    jumps = [
+        one
+        for one in disassemble(image, nearest)
+        if one.kind is Kind.CALL and image.function_at(one.target or 0) == nearest
+    ]
+    assert jumps
+    assert bound_stack(image, ["blsh_nearest"]).stack_bytes is not None

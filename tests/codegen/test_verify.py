@@ -78,7 +78,7 @@ def test_difference_is_named_and_exits_with_1(tmp_path: Path) -> None:
     assert report["first_difference"]["engine"] == "host-cffi"
 
 
-@pytest.mark.parametrize("table", ["blsh_codes_2[", "blsh_mask_stream_2[", "blsh_gain_1_q15["])
+@pytest.mark.parametrize("table", ["blsh_codes[", "blsh_mask_stream[", "blsh_gain_q15["])
 def test_a_flipped_bit_that_no_signal_reaches_is_found_in_its_table(
     table: str, tmp_path: Path
 ) -> None:
@@ -107,7 +107,12 @@ def test_ctrl_c_ends_quietly_with_130(good: Path) -> None:
 
 
 def test_c_that_crashes_is_reported_not_suffered(tmp_path: Path) -> None:
-    folder = edited(tmp_path, "blsh_gain.c", "= mask_stream(table, entry);", "= (uint8_t *)8;")
+    folder = edited(
+        tmp_path,
+        "blsh_gain.c",
+        "masks.stream = model->mask_stream +",
+        "masks.stream = (uint8_t *)8 +",
+    )
     done = verify(folder, "--frames", FRAMES, "--json")
     report = json.loads(done.stdout)
     assert (done.returncode, report["bit_exact"]) == (1, False)
@@ -118,7 +123,7 @@ def test_c_that_crashes_is_reported_not_suffered(tmp_path: Path) -> None:
     ("name", "right", "wrong", "message"),
     [
         ("blsh_hash.c", "unsigned bit, n;", "unsigned bit, n", "does not compile"),
-        ("blsh_config.h", "SCHEMA_VERSION 2", "SCHEMA_VERSION 1", "export the folder again, whole"),
+        ("blsh_config.h", "SCHEMA_VERSION 3", "SCHEMA_VERSION 2", "export the folder again, whole"),
         ("blsh_config.h", "STATE_BYTES ", "STATE_BYTES 1", "does not compile"),
     ],
 )

@@ -225,7 +225,8 @@ def test_formulas_of_the_sizing_guide_hold(name: str, formulas: dict[str, Any]) 
         + tables.vote_weights.nbytes,
     }
     assert {f"blsh_{table}.h": size for table, size in expected.items()} == layout.flash_bytes
-    scratch = max(1 + counters, formulas["up"](max(cells), 2 * (16 // bits)))
+    most_counters = (32 * first.n_words).bit_length()
+    scratch = max(1 + most_counters, formulas["up"](max(cells), 2 * (16 // bits)))
     state = formulas["state_bytes"](frame, hop, n_cells, words, first.neighbours, scratch)
     assert state == layout.state_bytes
 

@@ -17,7 +17,8 @@ from blsh_codegen.cli_denoise import denoise
 from blsh_codegen.cli_export import export
 from blsh_codegen.cli_verify import verify
 from blsh_codegen.engines import runtime_sources
-from blsh_codegen.export import MANIFEST, export_model, load_export
+from blsh_codegen.export import export_model
+from blsh_codegen.manifest import MANIFEST, load_export
 from blsh_codegen.targets import TARGETS, find_target
 from blsh_trainer.cli import train
 from blsh_trainer.errors import BlshError

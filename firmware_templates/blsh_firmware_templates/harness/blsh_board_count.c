@@ -98,28 +98,36 @@ static uint32_t calibrate(void)
     X(int16_t, r =, blsh_levels, (const int32_t *spectrum, int16_t *level), (spectrum, level))     \
     X(void, , blsh_cell_features, (blsh_state_t *s, const int16_t *level, int16_t mean),           \
       (s, level, mean))                                                                            \
-    X(void, , blsh_project, (const int16_t *x, uint32_t *code), (x, code))                         \
-    X(void, , blsh_spread_code, (const uint32_t *code, uint32_t *ones, uint16_t *before),          \
-      (code, ones, before))                                                                        \
+    X(void, , blsh_project, (const blsh_model_t *m, const int16_t *x, uint32_t *code),             \
+      (m, x, code))                                                                                \
+    X(void, , blsh_spread_code,                                                                    \
+      (const blsh_model_t *m, const uint32_t *code, uint32_t *ones, uint16_t *before),             \
+      (m, code, ones, before))                                                                     \
     X(void, , blsh_nearest,                                                                        \
-      (unsigned n, const uint32_t *ones, const uint16_t *before, uint32_t *counters, uint32_t *i,  \
-       uint16_t *d),                                                                               \
-      (n, ones, before, counters, i, d))                                                           \
+      (const blsh_model_t *m, unsigned n, const uint32_t *ones, const uint16_t *before,            \
+       uint32_t *counters, uint32_t *i, uint16_t *d),                                              \
+      (m, n, ones, before, counters, i, d))                                                        \
     X(void, , blsh_vote,                                                                           \
-      (unsigned n, const uint32_t *i, const uint16_t *d, uint32_t *sums, int16_t *votes),          \
-      (n, i, d, sums, votes))                                                                      \
+      (const blsh_model_t *m, unsigned n, const uint32_t *i, const uint16_t *d, uint32_t *sums,    \
+       int16_t *votes),                                                                            \
+      (m, n, i, d, sums, votes))                                                                   \
     X(void, , blsh_cell_gains, (blsh_state_t *s, const int16_t *votes), (s, votes))                \
     X(void, , blsh_bin_gains, (const int16_t *cells, int16_t *gain), (cells, gain))
 #else
 #define GAIN_FUNCTIONS(X)                                                                         \
     X(void, , blsh_magnitudes, (const int32_t *spectrum, int16_t *bins), (spectrum, bins))         \
     X(int16_t, r =, blsh_features, (const int16_t *bins, int16_t *to), (bins, to))                 \
-    X(void, , blsh_hash, (unsigned b, const int16_t *x, int16_t n, uint32_t *c), (b, x, n, c))     \
+    X(void, , blsh_hash,                                                                           \
+      (const blsh_model_t *m, unsigned b, const int16_t *x, int16_t n, uint32_t *c),               \
+      (m, b, x, n, c))                                                                             \
     X(void, , blsh_search,                                                                         \
-      (unsigned b, const uint32_t *c, uint32_t *s, uint32_t *i, uint16_t *d), (b, c, s, i, d))     \
+      (const blsh_model_t *m, unsigned b, const uint32_t *c, uint32_t *s, uint32_t *i,             \
+       uint16_t *d),                                                                               \
+      (m, b, c, s, i, d))                                                                          \
     X(void, , blsh_mask_gains,                                                                     \
-      (unsigned b, const uint32_t *i, uint32_t *s, int16_t least, int16_t *gain),                  \
-      (b, i, s, least, gain))
+      (const blsh_model_t *m, unsigned b, const uint32_t *i, uint32_t *s, int16_t least,           \
+       int16_t *gain),                                                                             \
+      (m, b, i, s, least, gain))
 #endif
 
 #define FUNCTIONS(X)                                                                              \

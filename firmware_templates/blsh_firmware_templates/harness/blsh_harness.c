@@ -17,11 +17,13 @@
 #endif
 
 static blsh_state_t state;
+static blsh_model_t model; /* opened, or zeros for the one that is compiled in */
 
 BLSH_EXPORT int16_t blsh_harness_samples[BLSH_HOP];                     /* in, then out        */
 BLSH_EXPORT uint8_t blsh_harness_trace[BLSH_HARNESS_TRACE_BYTES];       /* stages in order     */
 BLSH_EXPORT uint32_t blsh_harness_used;                                 /* bytes of the trace  */
 
+BLSH_EXPORT int blsh_harness_open(const void *blob, uint32_t bytes);
 BLSH_EXPORT int blsh_harness_reset(void);
 BLSH_EXPORT int blsh_harness_step(void);
 
@@ -36,9 +38,14 @@ void blsh_tap(blsh_stage_t stage, unsigned band, const void *data, size_t bytes)
     blsh_harness_used += (uint32_t)bytes;
 }
 
+int blsh_harness_open(const void *blob, uint32_t bytes)
+{
+    return blsh_model_open(&model, blob, bytes);
+}
+
 int blsh_harness_reset(void)
 {
-    return blsh_init(&state);
+    return model.magic == 0 ? blsh_init(&state) : blsh_init_model(&state, &model);
 }
 
 int blsh_harness_step(void)

@@ -7,15 +7,19 @@
 
 #include "blsh_stages.h"
 
-blsh_status_t blsh_init(blsh_state_t *state)
+blsh_status_t blsh_init_model(blsh_state_t *state, const blsh_model_t *model)
 {
-    if (state == NULL) {
+    if (state == NULL || model == NULL) {
         return BLSH_ERROR_NULL;
     }
     memset(state, 0, sizeof *state);
-    state->gain_floor_q15 = BLSH_GAIN_FLOOR_Q15;
+    if (model->magic != BLSH_MODEL_MAGIC) {
+        return BLSH_ERROR_NOT_INITIALISED;
+    }
+    state->model = model;
+    state->gain_floor_q15 = model->gain_floor_q15;
 #if BLSH_CONDENSED
-    state->gain_release_q15 = BLSH_GAIN_RELEASE_Q15;
+    state->gain_release_q15 = model->gain_release_q15;
 #endif
     state->magic = BLSH_STATE_MAGIC;
     return BLSH_OK;
@@ -57,6 +61,7 @@ blsh_status_t blsh_set_gain_release(blsh_state_t *state, int16_t release_q15)
 /* Spectrum to gains. */
 static void find_gains(blsh_state_t *state)
 {
+    const blsh_model_t *const model = state->model;
     unsigned dictionary;
     int16_t mean;
 
@@ -64,18 +69,18 @@ static void find_gains(blsh_state_t *state)
     BLSH_TAP(BLSH_STAGE_LEVELS, 0, state->bins, BLSH_CELLS * sizeof(int16_t));
     blsh_cell_features(state, state->bins, mean);
     BLSH_TAP(BLSH_STAGE_FEATURES, 0, state->features, BLSH_FEATURES * sizeof(int16_t));
-    blsh_project(state->features, state->code);
+    blsh_project(model, state->features, state->code);
     BLSH_TAP(BLSH_STAGE_CODE, 0, state->code, sizeof state->code);
-    blsh_spread_code(state->code, state->code_ones, state->ones_before);
+    blsh_spread_code(model, state->code, state->code_ones, state->ones_before);
     memset(state->bins, 0, BLSH_CELLS * sizeof state->bins[0]);
     for (dictionary = 0; dictionary < BLSH_DICTIONARIES; dictionary++) {
-        blsh_nearest(dictionary, state->code_ones, state->ones_before, state->scratch,
+        blsh_nearest(model, dictionary, state->code_ones, state->ones_before, state->scratch,
                      state->neighbour_index, state->neighbour_distance);
         BLSH_TAP(BLSH_STAGE_INDEX, dictionary, state->neighbour_index,
-                 blsh_neighbours(dictionary) * sizeof(uint32_t));
+                 BLSH_NEIGHBOURS(model, dictionary) * sizeof(uint32_t));
         BLSH_TAP(BLSH_STAGE_DISTANCE, dictionary, state->neighbour_distance,
-                 blsh_neighbours(dictionary) * sizeof(uint16_t));
-        blsh_vote(dictionary, state->neighbour_index, state->neighbour_distance, state->scratch,
+                 BLSH_NEIGHBOURS(model, dictionary) * sizeof(uint16_t));
+        blsh_vote(model, dictionary, state->neighbour_index, state->neighbour_distance, state->scratch,
                   state->bins);
     }
     BLSH_TAP(BLSH_STAGE_VOTES, 0, state->bins, BLSH_CELLS * sizeof(int16_t));
@@ -86,6 +91,7 @@ static void find_gains(blsh_state_t *state)
 /* Spectrum to gains. */
 static void find_gains(blsh_state_t *state)
 {
+    const blsh_model_t *const model = state->model;
     unsigned band;
     int16_t norm;
 
@@ -94,15 +100,15 @@ static void find_gains(blsh_state_t *state)
     BLSH_TAP(BLSH_STAGE_FEATURES, 0, state->features, BLSH_FEATURES * sizeof(int16_t));
     BLSH_TAP(BLSH_STAGE_NORM, 0, &norm, sizeof norm);
     for (band = 0; band < BLSH_BANDS; band++) {
-        blsh_hash(band, state->features, norm, state->code);
-        BLSH_TAP(BLSH_STAGE_CODE, band, state->code, blsh_code_words(band) * sizeof(uint32_t));
-        blsh_search(band, state->code, state->scratch, state->neighbour_index,
+        blsh_hash(model, band, state->features, norm, state->code);
+        BLSH_TAP(BLSH_STAGE_CODE, band, state->code, BLSH_CODE_WORDS(model, band) * sizeof(uint32_t));
+        blsh_search(model, band, state->code, state->scratch, state->neighbour_index,
                     state->neighbour_distance);
         BLSH_TAP(BLSH_STAGE_INDEX, band, state->neighbour_index,
-                 blsh_neighbours(band) * sizeof(uint32_t));
+                 BLSH_NEIGHBOURS(model, band) * sizeof(uint32_t));
         BLSH_TAP(BLSH_STAGE_DISTANCE, band, state->neighbour_distance,
-                 blsh_neighbours(band) * sizeof(uint16_t));
-        blsh_mask_gains(band, state->neighbour_index, state->scratch, state->gain_floor_q15,
+                 BLSH_NEIGHBOURS(model, band) * sizeof(uint16_t));
+        blsh_mask_gains(model, band, state->neighbour_index, state->scratch, state->gain_floor_q15,
                         state->bins);
     }
 }

@@ -9,7 +9,7 @@
  * All memory is the caller's: one blsh_state_t of BLSH_STATE_BYTES for each stream. Nothing is
  * allocated, nothing global is written, so several streams may run at once, on several cores or
  * from several interrupt levels, each with its own state. The tables of the model are constants
- * and stay in flash. The C equals the Python reference bit for bit on every target.
+ * and stay in flash; a model may also be apart from the code (see blsh_model_open()). The C equals the Python reference bit for bit on every target.
  *
  *     static blsh_state_t state;
  *
@@ -29,8 +29,9 @@
 #include <stdint.h>
 
 #include "blsh_config.h"
+#include "blsh_model.h"
 
-#if !defined(BLSH_SCHEMA_VERSION) || BLSH_SCHEMA_VERSION != 2
+#if !defined(BLSH_SCHEMA_VERSION) || BLSH_SCHEMA_VERSION != 3
 #error "blsh_config.h was exported for another version of the BLSH runtime: export the folder again, whole"
 #endif
 
@@ -39,11 +40,18 @@ extern "C" {
 #endif
 
 /* Status codes: zero is success, errors are negative. X(name, value, text) */
-#define BLSH_STATUS_LIST(X)                                                      \
-    X(BLSH_OK, 0, "ok")                                                          \
-    X(BLSH_ERROR_NULL, -1, "a pointer is null")                                  \
-    X(BLSH_ERROR_NOT_INITIALISED, -2, "blsh_init() was not called on the state") \
-    X(BLSH_ERROR_RANGE, -3, "a number is out of its range")
+#define BLSH_STATUS_LIST(X)                                                               \
+    X(BLSH_OK, 0, "ok")                                                                   \
+    X(BLSH_ERROR_NULL, -1, "a pointer is null")                                           \
+    X(BLSH_ERROR_NOT_INITIALISED, -2, "the state was not initialised or no model opened") \
+    X(BLSH_ERROR_RANGE, -3, "a number is out of its range")                               \
+    X(BLSH_ERROR_ALIGNMENT, -4, "the model does not start at a multiple of 4 bytes")      \
+    X(BLSH_ERROR_MODEL, -5, "there is no model, or only a part of one")                   \
+    X(BLSH_ERROR_SCHEMA, -6, "the model was exported for another version of BLSH")        \
+    X(BLSH_ERROR_CHECKSUM, -7, "the model is damaged: its checksum is wrong")             \
+    X(BLSH_ERROR_GEOMETRY, -8, "the model was exported for a firmware of other geometry") \
+    X(BLSH_ERROR_CAPACITY, -9, "the model needs more memory than the firmware has")       \
+    X(BLSH_ERROR_TABLES, -10, "the model's tables contradict each other")
 
 typedef enum {
 #define BLSH_STATUS_ENUM(name, value, text) name = value,
@@ -57,6 +65,7 @@ typedef enum {
  * size. BLSH_STATE_BYTES of zeros are a valid "not initialised" state.
  */
 typedef struct {
+    const blsh_model_t *model;                        /* whose tables the stream uses          */
     int32_t overlap[BLSH_FRAME - BLSH_HOP];           /* output under construction             */
     int32_t frame[BLSH_FRAME];                        /* windowed frame, then its spectrum     */
     uint32_t magic;                                   /* BLSH_STATE_MAGIC once initialised     */
@@ -86,7 +95,8 @@ typedef struct {
 typedef char blsh_assert_state_bytes[sizeof(blsh_state_t) == BLSH_STATE_BYTES ? 1 : -1];
 
 /*
- * Start a stream, or start it over.
+ * Start a stream, or start it over, with the model that is compiled in. Firmware that defines
+ * BLSH_NO_BUILTIN_MODEL has neither this function nor the model.
  *
  *   state   the stream's memory
  *
@@ -95,9 +105,36 @@ typedef char blsh_assert_state_bytes[sizeof(blsh_state_t) == BLSH_STATE_BYTES ? 
 blsh_status_t blsh_init(blsh_state_t *state);
 
 /*
+ * Open a model that is apart from the code: the bytes of a blsh_model.bin, exported for the geometry
+ * of this firmware. Everything in it is checked before it is used, and nothing outside of it is read,
+ * whatever it holds; but who made it is not known (see docs/security.md). Takes the time to read it
+ * all once or twice.
+ *
+ *   model   where to note what was found; nothing of the blob is copied, which has to stay
+ *   blob    its first byte, at a multiple of 4: memory or memory-mapped flash
+ *   bytes   how many may be read there; the blob may be shorter
+ *
+ *   return  BLSH_OK, BLSH_ERROR_NULL, BLSH_ERROR_ALIGNMENT, BLSH_ERROR_MODEL, BLSH_ERROR_SCHEMA,
+ *           BLSH_ERROR_CHECKSUM, BLSH_ERROR_GEOMETRY, BLSH_ERROR_CAPACITY or BLSH_ERROR_TABLES; on
+ *           error blsh_init_model() refuses the model
+ */
+blsh_status_t blsh_model_open(blsh_model_t *model, const void *blob, size_t bytes);
+
+/*
+ * Start a stream, or start it over, with a model.
+ *
+ *   state   the stream's memory
+ *   model   one that blsh_model_open() has opened, and that stays unchanged while the stream runs;
+ *           any number of streams may share it
+ *
+ *   return  BLSH_OK, BLSH_ERROR_NULL, or BLSH_ERROR_NOT_INITIALISED where no model was opened
+ */
+blsh_status_t blsh_init_model(blsh_state_t *state, const blsh_model_t *model);
+
+/*
  * Denoise one hop.
  *
- *   state   a stream that blsh_init() has started
+ *   state   a stream that blsh_init() or blsh_init_model() has started
  *   input   BLSH_HOP samples
  *   output  BLSH_HOP samples, late by BLSH_LATENCY_SAMPLES; may be the same as `input`
  *
@@ -106,10 +143,10 @@ blsh_status_t blsh_init(blsh_state_t *state);
 blsh_status_t blsh_process(blsh_state_t *state, const int16_t *input, int16_t *output);
 
 /*
- * Set the least gain of a stream: how much of the noise stays. It starts as BLSH_GAIN_FLOOR_Q15 and
- * takes effect with the next hop.
+ * Set the least gain of a stream: how much of the noise stays. It starts as the model's, for the
+ * one compiled in BLSH_GAIN_FLOOR_Q15, and takes effect with the next hop.
  *
- *   state      a stream that blsh_init() has started
+ *   state      a stream that blsh_init() or blsh_init_model() has started
  *   floor_q15  0 to 32767, 32768 standing for a gain of 1
  *
  *   return     BLSH_OK, BLSH_ERROR_NULL, BLSH_ERROR_NOT_INITIALISED, or BLSH_ERROR_RANGE where the
@@ -120,9 +157,9 @@ blsh_status_t blsh_set_gain_floor(blsh_state_t *state, int16_t floor_q15);
 #if BLSH_CONDENSED
 /*
  * Set how fast gains fall: the least part of its own of a hop ago that a gain keeps. It starts as
- * BLSH_GAIN_RELEASE_Q15; 0 lets gains fall at once. Gains always rise at once.
+ * the model's, for the one compiled in BLSH_GAIN_RELEASE_Q15; 0 lets gains fall at once. Gains always rise at once.
  *
- *   state        a stream that blsh_init() has started
+ *   state        a stream that blsh_init() or blsh_init_model() has started
  *   release_q15  0 to 32767, 32768 standing for all of it
  *
  *   return       as blsh_set_gain_floor()

@@ -16,7 +16,6 @@
 #if !BLSH_CONDENSED
 
 #include "blsh_port.h"
-#include "blsh_projection.h"
 
 #define ROWS 4 /* multiplied together */
 
@@ -28,12 +27,13 @@ static void set_sign(uint32_t *code, unsigned bit, int32_t sum)
     }
 }
 
-void blsh_hash(unsigned band, const int16_t *features, int16_t norm, uint32_t *code)
+void blsh_hash(const blsh_model_t *model, unsigned band, const int16_t *features, int16_t norm,
+               uint32_t *code)
 {
-    const blsh_projection_t *projection = &blsh_projections[band];
+    const blsh_projection_t *projection = &model->projections[band];
     const size_t row_length = projection->row_length;
-    const int16_t *weights = projection->rows_q15;
-    const int16_t *bias = projection->bias_q15;
+    const int16_t *weights = model->projection_q15 + projection->first_weight;
+    const int16_t *bias = model->bias_q15 + projection->first_bias;
     unsigned bit, n;
 
     features += projection->first_feature;

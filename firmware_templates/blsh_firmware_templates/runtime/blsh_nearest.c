@@ -20,7 +20,6 @@
 #if BLSH_CONDENSED
 
 #include "blsh_adders.h"
-#include "blsh_codes.h"
 #include "blsh_port.h"
 
 #define LANES 32
@@ -32,13 +31,14 @@ typedef struct {
     uint32_t *high, *high_end;
 } blsh_counters_t;
 
-void blsh_spread_code(const uint32_t *code, uint32_t *ones, uint16_t *ones_before)
+void blsh_spread_code(const blsh_model_t *model, const uint32_t *code, uint32_t *ones,
+                      uint16_t *ones_before)
 {
     const uint32_t *const start = ones;
     unsigned n;
 
     for (n = 0; n < BLSH_MAX_CODE_WORDS; n++) {
-        uint32_t word = code[n] ^ blsh_code_inversions[n];
+        uint32_t word = code[n] ^ model->code_inversions[n];
 
         ones_before[n] = (uint16_t)(ones - start);
         for (; word != 0; word &= word - 1u) {
@@ -120,15 +120,15 @@ static void count_block(const uint32_t *planes, const uint32_t *start, unsigned 
     blsh_counters_t count;
     unsigned n;
 
-    for (n = 0; n < n_counters; n++) {
+    for (n = LOW_PLANES; n < n_counters; n++) {
         counters[n] = start[n];
     }
-    count.ones = counters[0];
-    count.twos = counters[1];
-    count.fours = counters[2];
-    count.eights = counters[3];
-    count.sixteens = counters[4];
-    count.thirty_twos = counters[5];
+    count.ones = start[0];
+    count.twos = start[1];
+    count.fours = start[2];
+    count.eights = start[3];
+    count.sixteens = start[4];
+    count.thirty_twos = start[5];
     count.high = counters + LOW_PLANES;
     count.high_end = counters + n_counters;
     while (one < end) {
@@ -160,23 +160,40 @@ static void count_block(const uint32_t *planes, const uint32_t *start, unsigned 
     counters[5] = count.thirty_twos;
 }
 
-/* Those of some lanes that have the largest number, and that number. */
-static BLSH_INLINE uint32_t largest(const uint32_t *planes, unsigned n_planes, uint32_t lanes,
-                                    uint32_t *number)
+/* Those of some lanes that have a one in the next plane, or all; a bit more of their number. */
+static BLSH_INLINE uint32_t narrowed(uint32_t lanes, uint32_t plane, uint32_t *number)
 {
-    const uint32_t *plane = planes + n_planes;
+    const uint32_t with = lanes & plane;
 
-    *number = 0;
-    while (plane > planes) {
-        const uint32_t with = lanes & *--plane;
-
-        *number *= 2;
-        if (with != 0) {
-            lanes = with;
-            *number += 1;
-        }
+    *number *= 2;
+    if (with != 0) {
+        lanes = with;
+        *number += 1;
     }
     return lanes;
+}
+
+/*
+ * Those of some lanes that have the largest number, and that number. All but the high planes are
+ * always there.
+ */
+static BLSH_INLINE uint32_t largest(const uint32_t *planes, unsigned n_high, uint32_t lanes,
+                                    uint32_t *number)
+{
+    const uint32_t *const high = planes + 1 + LOW_PLANES;
+    const uint32_t *plane = high + n_high;
+
+    *number = 0;
+    while (plane > high) {
+        lanes = narrowed(lanes, *--plane, number);
+    }
+    lanes = narrowed(lanes, planes[6], number);
+    lanes = narrowed(lanes, planes[5], number);
+    lanes = narrowed(lanes, planes[4], number);
+    lanes = narrowed(lanes, planes[3], number);
+    lanes = narrowed(lanes, planes[2], number);
+    lanes = narrowed(lanes, planes[1], number);
+    return narrowed(lanes, planes[0], number);
 }
 
 /*
@@ -194,20 +211,23 @@ static BLSH_INLINE void insert(uint32_t *index, uint16_t *distance, unsigned n, 
     index[n] = entry;
 }
 
-void blsh_nearest(unsigned dictionary, const uint32_t *ones, const uint16_t *ones_before,
-                  uint32_t *counters, uint32_t *index, uint16_t *distance)
+void blsh_nearest(const blsh_model_t *model, unsigned dictionary, const uint32_t *ones,
+                  const uint16_t *ones_before, uint32_t *counters, uint32_t *index,
+                  uint16_t *distance)
 {
-    const blsh_code_table_t *const table = &blsh_code_tables[dictionary];
+    const blsh_code_table_t *const table = &model->code_tables[dictionary];
     const unsigned end_word = (unsigned)table->first_word + table->n_words;
     const unsigned n_ones = (unsigned)ones_before[end_word] - ones_before[table->first_word];
     const unsigned n_planes = LANES * (unsigned)table->n_words, n_counters = table->n_counters;
-    const uint32_t *block = blsh_code_planes + table->first_plane;
+    const uint32_t *block = model->code_planes + table->first_plane;
     const uint32_t bound = n_ones + table->base;
+    const unsigned n_high = n_counters - LOW_PLANES;
+    const unsigned n_entries = table->n_entries, neighbours = table->neighbours;
     unsigned first, found = 0;
 
     ones += ones_before[table->first_word];
-    for (first = 0; first < table->n_entries; first += LANES) {
-        const unsigned present = table->n_entries - first;
+    for (first = 0; first < n_entries; first += LANES) {
+        const unsigned present = n_entries - first;
         const uint32_t *const odd = block + n_planes;
         uint32_t left = present < LANES ? (1u << present) - 1u : UINT32_MAX;
 
@@ -216,15 +236,15 @@ void blsh_nearest(unsigned dictionary, const uint32_t *ones, const uint16_t *one
                     counters + 1);
         counters[0] = *odd;
         while (left != 0) {
-            uint32_t number, d, lanes = largest(counters, n_counters + 1, left, &number);
+            uint32_t number, d, lanes = largest(counters, n_high, left, &number);
 
             d = bound - number;
-            if (found == table->neighbours && d >= distance[found - 1]) {
+            if (found == neighbours && d >= distance[found - 1]) {
                 break;
             }
             left ^= lanes;
             for (; lanes != 0; lanes &= lanes - 1u) {
-                if (found == table->neighbours) {
+                if (found == neighbours) {
                     if (d >= distance[found - 1]) {
                         break;
                     }
@@ -236,11 +256,6 @@ void blsh_nearest(unsigned dictionary, const uint32_t *ones, const uint16_t *one
         }
         block = odd + 1 + n_counters;
     }
-}
-
-size_t blsh_neighbours(unsigned dictionary)
-{
-    return blsh_code_tables[dictionary].neighbours;
 }
 
 #endif

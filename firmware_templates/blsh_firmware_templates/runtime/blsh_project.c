@@ -14,18 +14,17 @@
 #if BLSH_CONDENSED
 
 #include "blsh_port.h"
-#include "blsh_projection.h"
 
 #define ROWS 4 /* multiplied together */
 
-void blsh_project(const int16_t *features, uint32_t *code)
+void blsh_project(const blsh_model_t *model, const int16_t *features, uint32_t *code)
 {
-    const int8_t *weights = blsh_hash_weights;
-    const int32_t *bias = blsh_hash_bias;
+    const int8_t *weights = model->hash_weights;
+    const int32_t *bias = model->hash_bias;
     unsigned group;
 
     for (group = 0; group < BLSH_HASH_GROUPS; group++) {
-        const blsh_hash_group_t *const hash = &blsh_hash_groups[group];
+        const blsh_hash_group_t *const hash = &model->hash_groups[group];
         const int16_t *const x = features + hash->first_feature;
         const int32_t *const end = bias + hash->n_rows;
 

@@ -18,7 +18,6 @@
 #if !BLSH_CONDENSED
 
 #include "blsh_adders.h"
-#include "blsh_codes.h"
 #include "blsh_port.h"
 
 #define LANES 32
@@ -179,13 +178,13 @@ static void insert(const blsh_nearest_t *nearest, uint32_t entry, uint32_t d)
 }
 
 /* A word of all zeros or all ones for each plane, XORed in pairs as the dictionary's planes are. */
-static void spread_query(const blsh_dictionary_t *dictionary, const uint32_t *code,
+static void spread_query(const uint16_t *plane_bits, unsigned n_planes, const uint32_t *code,
                          uint32_t *query)
 {
     unsigned n;
 
-    for (n = 0; n < dictionary->n_planes; n++) {
-        const unsigned bit = dictionary->plane_bits[n];
+    for (n = 0; n < n_planes; n++) {
+        const unsigned bit = plane_bits[n];
 
         query[n] = 0u - ((code[bit / 32] >> (bit % 32)) & 1u);
         if (n % 2 != 0) {
@@ -210,12 +209,12 @@ static void take_nearer(const blsh_nearest_t *nearest, const blsh_lanes_t *lanes
     }
 }
 
-void blsh_search(unsigned band, const uint32_t *code, uint32_t *query, uint32_t *index,
-                 uint16_t *distance)
+void blsh_search(const blsh_model_t *model, unsigned band, const uint32_t *code,
+                 uint32_t *query, uint32_t *index, uint16_t *distance)
 {
-    const blsh_dictionary_t *dictionary = &blsh_dictionaries[band];
+    const blsh_dictionary_t *dictionary = &model->dictionaries[band];
     const unsigned n_planes = dictionary->n_planes;
-    const uint32_t *plane = dictionary->planes;
+    const uint32_t *plane = model->codes + dictionary->first_plane;
     const blsh_nearest_t nearest = {index, distance, dictionary->neighbours - 1u};
     uint32_t first, limit = n_planes + 1u; /* which no distance reaches */
     blsh_lanes_t start, lanes;
@@ -225,7 +224,7 @@ void blsh_search(unsigned band, const uint32_t *code, uint32_t *query, uint32_t 
         distance[n] = (uint16_t)limit;
         index[n] = 0;
     }
-    spread_query(dictionary, code, query);
+    spread_query(model->plane_bits + dictionary->first_plane_bit, n_planes, code, query);
     set_limit(&start, limit);
     for (first = 0; first < dictionary->n_entries && limit > 0; first += LANES) {
         const uint32_t present = dictionary->n_entries - first;
@@ -240,16 +239,6 @@ void blsh_search(unsigned band, const uint32_t *code, uint32_t *query, uint32_t 
         }
         plane += n_planes;
     }
-}
-
-size_t blsh_code_words(unsigned band)
-{
-    return ((size_t)blsh_dictionaries[band].n_bits + 31) / 32;
-}
-
-size_t blsh_neighbours(unsigned band)
-{
-    return blsh_dictionaries[band].neighbours;
 }
 
 #endif

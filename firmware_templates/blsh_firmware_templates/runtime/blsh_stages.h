@@ -1,5 +1,5 @@
 /*
- * The stages of the denoiser and the tables they read. Internal: include blsh.h instead.
+ * The stages of the denoiser. Internal: include blsh.h instead.
  *
  * Each stage equals one function of the project's integer reference, bit for bit. Right shifts of
  * negative numbers are arithmetic on every supported compiler; blsh_stages.h checks it below.
@@ -16,6 +16,7 @@ typedef char blsh_assert_arithmetic_shift[((int32_t)-1 >> 1) == -1 ? 1 : -1];
 typedef char blsh_assert_int_of_32_bits[sizeof(int) >= 4 ? 1 : -1];
 
 #define BLSH_STATE_MAGIC 0x48534C42u /* "BLSH" in little-endian memory */
+#define BLSH_MODEL_MAGIC 0x4D534C42u /* "BLSM", likewise */
 #define BLSH_FFT_POINTS (BLSH_FRAME / 2)
 
 /* Tables that ports load whole words from start at a word boundary. */
@@ -26,88 +27,8 @@ typedef char blsh_assert_int_of_32_bits[sizeof(int) >= 4 ? 1 : -1];
 #endif
 
 #if BLSH_CONDENSED
-
-/* Projections that share a range of features. */
-typedef struct {
-    uint16_t n_rows;        /* a multiple of 32: the bits that they add to the code            */
-    uint16_t row_length;    /* a multiple of 4: the last weights may be padding of zeros       */
-    uint16_t first_feature; /* feature under the first weight, even: at a word boundary        */
-} blsh_hash_group_t;
-
-/* Codes of a dictionary, bit-sliced in blocks of 32 (see blsh_nearest.c). */
-typedef struct {
-    uint32_t first_plane; /* of the first block; a block has a plane for each bit that is      */
-                          /* compared, one that is set where codes have an odd number of ones, */
-                          /* and n_counters with which the counting of ones begins             */
-    uint16_t n_entries;   /* T; the last block may hold fewer than 32                          */
-    uint16_t base;        /* what makes counts distances                                       */
-    uint8_t first_word;   /* words of the frame's code that are compared                       */
-    uint8_t n_words;
-    uint8_t n_counters;
-    uint8_t neighbours;   /* K, at most n_entries                                              */
-} blsh_code_table_t;
-
-/* Masks of a dictionary, and the weights of its neighbours. */
-typedef struct {
-    uint32_t first_mask;   /* halfword of the first mask                                       */
-    uint32_t first_weight; /* weight of the nearest, which those of farther ones follow        */
-    uint16_t n_weights;    /* what is farther has a weight of 0                                */
-    uint16_t mask_length;  /* halfwords of a mask                                              */
-    uint16_t n_sums;       /* levels of a mask, rounded up to whole words                      */
-    uint16_t first_cell;   /* cells that the masks cover                                       */
-    uint16_t n_cells;
-    uint8_t neighbours;    /* K                                                                */
-} blsh_vote_table_t;
-
-#else
-
-/* Projections of a band: hash bit l is (row l) . features + bias[l] * norm >= 0. */
-typedef struct {
-    const int16_t *rows_q15; /* n_bits rows of weights. Of four whole rows each, four weights
-                                alternate; one to three rows at the end follow each other       */
-    const int16_t *bias_q15; /* n_bits                                                      */
-    uint16_t n_bits;         /* L                                                           */
-    uint16_t row_length;     /* a multiple of 4: the last weights may be padding of zeros   */
-    uint16_t first_feature;  /* feature under the first weight                              */
-} blsh_projection_t;
-
-/*
- * Dictionary of a band, bit-sliced: a block of n_planes words for 32 codes each. Word n of a block
- * stands for bit plane_bits[n] of a code; that of code j is its bit j. Every second word has been
- * XORed with the one before.
- */
-typedef struct {
-    const uint32_t *planes;
-    const uint16_t *plane_bits; /* bit of the code in each plane; padding has one that is 0      */
-    uint32_t n_entries;         /* T; the last block may hold fewer than 32                      */
-    uint16_t n_bits;            /* L                                                             */
-    uint16_t n_planes;          /* L, rounded up to a multiple of 8                              */
-    uint16_t neighbours;        /* K, at most n_entries                                          */
-} blsh_dictionary_t;
-
-/* A canonical Huffman code: codes by length, then in the order of symbols. */
-typedef struct {
-    const uint16_t *limits;  /* for each length: what codes of up to so many bits are below     */
-    const int16_t *offsets;  /* for each length: from its codes to their symbols                */
-    const uint8_t *symbols;
-} blsh_huffman_t;
-
-/* Masks of a band. A symbol holds the levels of several consecutive bins, first bin lowest. */
-typedef struct {
-    blsh_huffman_t after_low;            /* code of symbols that follow a low level or none     */
-    blsh_huffman_t after_high;           /* code of symbols that follow a level with top bit    */
-    const uint8_t *stream;               /* coded masks, most significant bit first; may be read
-                                            three bytes beyond the end                          */
-    const uint32_t *offsets;             /* start of every BLSH_MASKS_PER_OFFSET-th mask, bytes */
-    const blsh_mask_length_t *lengths;   /* bytes of each mask                                  */
-    const int16_t *gain_q15;             /* gain for each sum of K levels                       */
-    uint16_t first_bin;                  /* bins that the masks cover                           */
-    uint16_t n_bins;
-    uint8_t mask_bits;                   /* bits a level                                        */
-    uint8_t levels_per_symbol;
-    uint8_t neighbours;                  /* K                                                   */
-} blsh_mask_table_t;
-
+#define BLSH_MASK_LEVELS (16 / BLSH_MASK_BITS)           /* levels in a halfword */
+#define BLSH_LEVEL_MAX ((1u << BLSH_MASK_BITS) - 1u)
 #endif
 
 #ifdef __cplusplus
@@ -132,18 +53,20 @@ int16_t blsh_levels(const int32_t *spectrum, int16_t *level);
 void blsh_cell_features(blsh_state_t *state, const int16_t *level, int16_t mean);
 
 /* Code of the frame. */
-void blsh_project(const int16_t *features, uint32_t *code);
+void blsh_project(const blsh_model_t *model, const int16_t *features, uint32_t *code);
 
 /* The places of a code's ones, and how many come before each word and before its end. */
-void blsh_spread_code(const uint32_t *code, uint32_t *ones, uint16_t *ones_before);
+void blsh_spread_code(const blsh_model_t *model, const uint32_t *code, uint32_t *ones,
+                      uint16_t *ones_before);
 
 /* K nearest codes of a dictionary, by distance and then by index. */
-void blsh_nearest(unsigned dictionary, const uint32_t *ones, const uint16_t *ones_before,
-                  uint32_t *counters, uint32_t *index, uint16_t *distance);
+void blsh_nearest(const blsh_model_t *model, unsigned dictionary, const uint32_t *ones,
+                  const uint16_t *ones_before, uint32_t *counters, uint32_t *index,
+                  uint16_t *distance);
 
 /* Add the votes of K neighbours, in Q4, to those on BLSH_CELLS cells. */
-void blsh_vote(unsigned dictionary, const uint32_t *index, const uint16_t *distance,
-               uint32_t *sums, int16_t *votes);
+void blsh_vote(const blsh_model_t *model, unsigned dictionary, const uint32_t *index,
+               const uint16_t *distance, uint32_t *sums, int16_t *votes);
 
 /* Votes to gains, given those of the last frame: `state->cell_gain_q15`. */
 void blsh_cell_gains(blsh_state_t *state, const int16_t *votes);
@@ -160,15 +83,16 @@ void blsh_magnitudes(const int32_t *spectrum, int16_t *magnitude);
 int16_t blsh_features(const int16_t *magnitude, int16_t *features);
 
 /* Hash code of a band. */
-void blsh_hash(unsigned band, const int16_t *features, int16_t norm, uint32_t *code);
+void blsh_hash(const blsh_model_t *model, unsigned band, const int16_t *features, int16_t norm,
+               uint32_t *code);
 
 /* K nearest codes of a band's dictionary, by distance and then by index. */
-void blsh_search(unsigned band, const uint32_t *code, uint32_t *scratch, uint32_t *index,
-                 uint16_t *distance);
+void blsh_search(const blsh_model_t *model, unsigned band, const uint32_t *code,
+                 uint32_t *scratch, uint32_t *index, uint16_t *distance);
 
 /* Mean of the masks of K neighbours, into the band's part of BLSH_BINS gains. */
-void blsh_mask_gains(unsigned band, const uint32_t *index, uint32_t *scratch, int16_t floor_q15,
-                     int16_t *gain_q15);
+void blsh_mask_gains(const blsh_model_t *model, unsigned band, const uint32_t *index,
+                     uint32_t *scratch, int16_t floor_q15, int16_t *gain_q15);
 
 #endif
 
@@ -204,11 +128,13 @@ void blsh_tap(blsh_stage_t stage, unsigned band, const void *data, size_t bytes)
 #define BLSH_TAP(stage, band, data, bytes) ((void)0)
 #endif
 
-/* Sizes of a band or dictionary that taps and tests need. */
-#if !BLSH_CONDENSED
-size_t blsh_code_words(unsigned band);
+/* Sizes of a band or dictionary that taps need. */
+#if BLSH_CONDENSED
+#define BLSH_NEIGHBOURS(model, dictionary) ((size_t)(model)->code_tables[dictionary].neighbours)
+#else
+#define BLSH_CODE_WORDS(model, band) (((size_t)(model)->dictionaries[band].n_bits + 31) / 32)
+#define BLSH_NEIGHBOURS(model, band) ((size_t)(model)->dictionaries[band].neighbours)
 #endif
-size_t blsh_neighbours(unsigned band);
 
 #ifdef __cplusplus
 }

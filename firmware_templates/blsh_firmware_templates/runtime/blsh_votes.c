@@ -1,7 +1,7 @@
 /*
  * Condensed models: neighbours to votes on cells, and votes to gains.
  *
- * Masks are stored as halfwords of MASK_LEVELS levels each, the first lowest, two halfwords to a
+ * Masks are stored as halfwords of BLSH_MASK_LEVELS levels each, the first lowest, two halfwords to a
  * word. So many levels of a word are worked on in two steps: a mask leaves one of each half, and a
  * multiplication weighs both. Sums of halves stay within 16 bits for LANE_NEIGHBOURS neighbours;
  * then they are added up in words.
@@ -12,14 +12,11 @@
 
 #if BLSH_CONDENSED
 
-#include "blsh_masks.h"
 #include "blsh_port.h"
 
-#define MASK_LEVELS (16 / BLSH_MASK_BITS)
-#define LEVEL_MAX ((1u << BLSH_MASK_BITS) - 1u)
-#define BOTH_HALVES (LEVEL_MAX << 16 | LEVEL_MAX)
+#define BOTH_HALVES (BLSH_LEVEL_MAX << 16 | BLSH_LEVEL_MAX)
 #define WEIGHT_MAX 255u
-#define LANE_NEIGHBOURS (0xFFFFu / (WEIGHT_MAX * LEVEL_MAX))
+#define LANE_NEIGHBOURS (0xFFFFu / (WEIGHT_MAX * BLSH_LEVEL_MAX))
 #define TOGETHER 4 /* levels of a half that are kept in registers */
 
 /* Add a weighted word of levels to sums, one of each half a sum. */
@@ -31,63 +28,90 @@ static BLSH_INLINE void add_levels(uint32_t *sums, uint32_t word, uint32_t weigh
     sums[1] += ((word >> BLSH_MASK_BITS) & BOTH_HALVES) * weight;
     sums[2] += ((word >> (2 * BLSH_MASK_BITS)) & BOTH_HALVES) * weight;
     sums[3] += ((word >> (3 * BLSH_MASK_BITS)) & BOTH_HALVES) * weight;
-    for (n = TOGETHER; n < MASK_LEVELS; n++) {
+    for (n = TOGETHER; n < BLSH_MASK_LEVELS; n++) {
         sums[n] += ((word >> (n * BLSH_MASK_BITS)) & BOTH_HALVES) * weight;
     }
 }
 
+/* Some neighbours of a dictionary. */
+typedef struct {
+    const uint16_t *masks; /* of all entries */
+    size_t mask_length;
+    const uint32_t *index;
+    const uint8_t *weight;
+    unsigned count;
+} blsh_voters_t;
+
 /*
  * Add the weighted levels of some neighbours to sums, two halfwords of levels at a time. `keep` is
- * all ones, or zero where the sums have no meaning yet.
+ * all ones, or zero where the sums have no meaning yet. Two neighbours a turn: compilers do not know
+ * how many there are.
  */
-static void add_neighbours(const blsh_vote_table_t *table, const uint32_t *index,
-                           const uint8_t *weight, unsigned n_neighbours, uint32_t keep,
-                           uint32_t *sums)
+static BLSH_INLINE void add_voters(const blsh_voters_t *voters, uint32_t keep, uint32_t *sums,
+                                   const uint32_t *end)
 {
-    const uint32_t *const end = sums + table->n_sums;
-    const uint16_t *masks = blsh_masks + table->first_mask;
+    const uint16_t *masks = voters->masks;
 
     for (; sums < end; masks += 2) {
-        uint32_t halves[MASK_LEVELS] = {0};
-        unsigned n;
+        uint32_t halves[BLSH_MASK_LEVELS] = {0};
+        unsigned n = voters->count & 1u;
 
-        for (n = 0; n < n_neighbours; n++) {
-            const uint16_t *const mask = masks + (size_t)index[n] * table->mask_length;
+        if (n != 0) {
+            const size_t first = voters->index[0] * voters->mask_length;
 
-            add_levels(halves, blsh_load_halves(mask), weight[n]);
+            add_levels(halves, blsh_load_halves(masks + first), voters->weight[0]);
         }
-        for (n = 0; n < MASK_LEVELS; n++) {
+        for (; n < voters->count; n += 2) {
+            const size_t one = voters->index[n] * voters->mask_length;
+            const size_t other = voters->index[n + 1] * voters->mask_length;
+
+            add_levels(halves, blsh_load_halves(masks + one), voters->weight[n]);
+            add_levels(halves, blsh_load_halves(masks + other), voters->weight[n + 1]);
+        }
+        for (n = 0; n < BLSH_MASK_LEVELS; n++) {
             sums[n] = (sums[n] & keep) + (halves[n] & 0xFFFFu);
-            sums[n + MASK_LEVELS] = (sums[n + MASK_LEVELS] & keep) + (halves[n] >> 16);
+            sums[n + BLSH_MASK_LEVELS] = (sums[n + BLSH_MASK_LEVELS] & keep) + (halves[n] >> 16);
         }
-        sums += 2 * MASK_LEVELS;
+        sums += 2 * BLSH_MASK_LEVELS;
     }
 }
 
-void blsh_vote(unsigned dictionary, const uint32_t *index, const uint16_t *distance,
-               uint32_t *sums, int16_t *votes)
+void blsh_vote(const blsh_model_t *model, unsigned dictionary, const uint32_t *index,
+               const uint16_t *distance, uint32_t *sums, int16_t *votes)
 {
-    const blsh_vote_table_t *const table = &blsh_vote_tables[dictionary];
-    const uint8_t *const weight_of = blsh_vote_weights + table->first_weight;
+    const blsh_vote_table_t *const table = &model->vote_tables[dictionary];
+    const uint8_t *const weight_of = model->vote_weights + table->first_weight;
+    const unsigned n_neighbours = table->neighbours, n_weights = table->n_weights;
+    const uint32_t *const end = sums + table->n_sums;
+    int16_t *const votes_end = votes + table->first_cell + table->n_cells;
     uint32_t total = 0, reciprocal;
-    unsigned n, g;
+    unsigned n;
 
-    for (n = 0; n < table->neighbours;) {
+    for (n = 0; n < n_neighbours;) {
         uint8_t weights[LANE_NEIGHBOURS];
         const unsigned first = n;
+        blsh_voters_t voters;
 
-        for (; n < table->neighbours && n - first < LANE_NEIGHBOURS; n++) {
+        for (; n < n_neighbours && n - first < LANE_NEIGHBOURS; n++) {
             const unsigned farther = (unsigned)distance[n] - distance[0];
 
-            weights[n - first] = farther < table->n_weights ? weight_of[farther] : 0;
+            weights[n - first] = farther < n_weights ? weight_of[farther] : 0;
             total += weights[n - first];
         }
-        add_neighbours(table, index + first, weights, n - first, first == 0 ? 0 : UINT32_MAX, sums);
+        voters.masks = model->masks + table->first_mask;
+        voters.mask_length = table->mask_length;
+        voters.index = index + first;
+        voters.weight = weights;
+        voters.count = n - first;
+        if (first == 0) {
+            add_voters(&voters, 0, sums, end);
+        } else {
+            add_voters(&voters, UINT32_MAX, sums, end);
+        }
     }
     reciprocal = (1u << 20) / total;
-    votes += table->first_cell;
-    for (g = 0; g < table->n_cells; g++) {
-        votes[g] = (int16_t)(votes[g] + (int16_t)((sums[g] * reciprocal) >> 16));
+    for (votes += table->first_cell; votes < votes_end; votes++) {
+        *votes = (int16_t)(*votes + (int16_t)((*sums++ * reciprocal) >> 16));
     }
 }
 
@@ -99,13 +123,14 @@ static BLSH_INLINE int32_t larger(int32_t a, int32_t b)
 void blsh_cell_gains(blsh_state_t *state, const int16_t *votes)
 {
     const int32_t floor_q15 = state->gain_floor_q15, release_q15 = state->gain_release_q15;
+    const int16_t *const gain_of_votes_q15 = state->model->gain_of_votes_q15;
     int16_t *gain_q15 = state->cell_gain_q15;
     int16_t *const end = gain_q15 + BLSH_CELLS;
 
     while (gain_q15 < end) {
         const int32_t released = (*gain_q15 * release_q15) >> 15;
 
-        *gain_q15++ = (int16_t)larger(larger(blsh_gain_of_votes_q15[*votes++], released), floor_q15);
+        *gain_q15++ = (int16_t)larger(larger(gain_of_votes_q15[*votes++], released), floor_q15);
     }
 }
 

@@ -13,10 +13,9 @@
 /* The entry after a list's last has a name of 0. */
 typedef struct {
     const char *name;
-    const void *table; /* where the runtime reads it                                       */
+    const void *table; /* where the runtime reads it  */
     size_t bytes;
-    uint32_t crc32;    /* of its bytes, little-endian; of no meaning where there is a copy */
-    const void *copy;  /* the same once more, for tables that hold pointers; else 0        */
+    uint32_t crc32;    /* of its bytes, little-endian */
 } blsh_table_check_t;
 
 #endif
