@@ -163,10 +163,11 @@ static void raise_gains(int16_t *gain_q15, unsigned n_bins, int16_t floor_q15)
 {
     const int16_t *const end = gain_q15 + n_bins;
 
-    for (; gain_q15 < end; gain_q15++) {
+    while (gain_q15 < end) {
         if (*gain_q15 < floor_q15) {
             *gain_q15 = floor_q15;
         }
+        gain_q15++;
     }
 }
 

@@ -52,7 +52,7 @@ static BLSH_INLINE void add_voters(const blsh_voters_t *voters, uint32_t keep, u
 {
     const uint16_t *masks = voters->masks;
 
-    for (; sums < end; masks += 2) {
+    while (sums < end) {
         uint32_t halves[BLSH_MASK_LEVELS] = {0};
         unsigned n = voters->count & 1u;
 
@@ -72,6 +72,7 @@ static BLSH_INLINE void add_voters(const blsh_voters_t *voters, uint32_t keep, u
             sums[n] = (sums[n] & keep) + (halves[n] & 0xFFFFu);
             sums[n + BLSH_MASK_LEVELS] = (sums[n + BLSH_MASK_LEVELS] & keep) + (halves[n] >> 16);
         }
+        masks += 2;
         sums += 2 * BLSH_MASK_LEVELS;
     }
 }
@@ -85,9 +86,9 @@ void blsh_vote(const blsh_model_t *model, unsigned dictionary, const uint32_t *i
     const uint32_t *const end = sums + table->n_sums;
     int16_t *const votes_end = votes + table->first_cell + table->n_cells;
     uint32_t total = 0, reciprocal;
-    unsigned n;
+    unsigned n = 0;
 
-    for (n = 0; n < n_neighbours;) {
+    do {
         uint8_t weights[LANE_NEIGHBOURS];
         const unsigned first = n;
         blsh_voters_t voters;
@@ -108,10 +109,12 @@ void blsh_vote(const blsh_model_t *model, unsigned dictionary, const uint32_t *i
         } else {
             add_voters(&voters, UINT32_MAX, sums, end);
         }
-    }
+    } while (n < n_neighbours);
     reciprocal = (1u << 20) / total;
-    for (votes += table->first_cell; votes < votes_end; votes++) {
+    votes += table->first_cell;
+    while (votes < votes_end) {
         *votes = (int16_t)(*votes + (int16_t)((*sums++ * reciprocal) >> 16));
+        votes++;
     }
 }
 
