@@ -70,9 +70,11 @@ VARIANTS = (
     Variant("1-bit masks", replace(BASE, mask_bits=1)),
     Variant("2-bit masks", replace(BASE, mask_bits=2)),
     Variant("3-bit masks", replace(BASE, mask_bits=3)),
-    Variant("without the noise floor", without=(3,)),
-    Variant("without the slow average", without=(2,)),
     Variant("without the frame before", without=(1,)),
+    Variant("without the averages over 4 and 64 frames", without=(2, 4)),
+    Variant("without the noise floor", without=(5,)),
+    Variant("without the ceiling", without=(6,)),
+    Variant("with a quarter of the projections", replace(BASE, words=2, compared=2)),
     Variant("all errors count the same", unweighted=True),
 )
 

@@ -68,7 +68,8 @@ def test_same_model_gives_the_same_bytes_anywhere(
     """Other folder, locale, time zone, hash seed, and arithmetic of another processor."""
     script = (
         "import sys; from pathlib import Path; from blsh_trainer.model_file import load_model;"
-        "from blsh_codegen.export import export_model; from blsh_codegen.targets import find_target;"
+        "from blsh_codegen.export import export_model;"
+        "from blsh_codegen.targets import find_target;"
         "export_model(load_model(sys.argv[1]), find_target('cortex-m4'), Path(sys.argv[2]))"
     )
     for name, environment in (
