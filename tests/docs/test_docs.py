@@ -216,7 +216,7 @@ def test_formulas_of_the_sizing_guide_hold(name: str, formulas: dict[str, Any]) 
     expected = {
         "window": formulas["window_bytes"](frame),
         "twiddle": formulas["twiddle_bytes"](frame),
-        "levels": formulas["levels_bytes"](n_cells),
+        "levels": formulas["levels_bytes"](n_cells, len(condensed.trackers)),
         "projection": formulas["projection_bytes"](words, columns),
         "codes": formulas["codes_bytes"](
             words, len(cells), first.n_words, first.n_entries, counters
@@ -227,7 +227,9 @@ def test_formulas_of_the_sizing_guide_hold(name: str, formulas: dict[str, Any]) 
     assert {f"blsh_{table}.h": size for table, size in expected.items()} == layout.flash_bytes
     most_counters = (32 * first.n_words).bit_length()
     scratch = max(1 + most_counters, formulas["up"](max(cells), 2 * (16 // bits)))
-    state = formulas["state_bytes"](frame, hop, n_cells, words, first.neighbours, scratch)
+    state = formulas["state_bytes"](
+        frame, hop, n_cells, words, first.neighbours, scratch, len(condensed.trackers)
+    )
     assert state == layout.state_bytes
 
 
