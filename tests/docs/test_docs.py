@@ -208,7 +208,6 @@ def test_formulas_of_the_sizing_guide_hold(name: str, formulas: dict[str, Any]) 
     condensed, tables = model.condensed, layout.condensed
     assert condensed is not None
     assert tables is not None
-    (columns,) = {group.row_length for group in tables.groups}
     (counters,) = {one.n_counters for one in tables.code_tables}
     first, cells = condensed.dictionaries[0], [one.n_cells for one in condensed.dictionaries]
     words, frame, hop = condensed.n_words, model.geometry.frame, model.geometry.hop
@@ -217,7 +216,9 @@ def test_formulas_of_the_sizing_guide_hold(name: str, formulas: dict[str, Any]) 
         "window": formulas["window_bytes"](frame),
         "twiddle": formulas["twiddle_bytes"](frame),
         "levels": formulas["levels_bytes"](n_cells, len(condensed.trackers)),
-        "projection": formulas["projection_bytes"](words, columns),
+        "projection": sum(
+            formulas["projection_bytes"](1, group.row_length) for group in tables.groups
+        ),
         "codes": formulas["codes_bytes"](
             words, len(cells), first.n_words, first.n_entries, counters
         ),
