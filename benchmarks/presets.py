@@ -20,8 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from blsh_codegen.denoise import compiled_runtime, denoise_samples
-from blsh_trainer.audio import INT16_FULL_SCALE, to_int16
+from blsh_codegen.assess import exported_denoiser
 from blsh_trainer.condensed_training import TrainingState, collect, learn
 from blsh_trainer.corpus import find_recordings
 from blsh_trainer.denoiser import denoise
@@ -80,7 +79,7 @@ def measure(
     model: Model, corpus: Path, snrs_db: Sequence[float], count: int
 ) -> dict[str, npt.NDArray[np.float64]]:
     """Scores by what was scored: ``(count, len(MEASURES))`` each; clean speech has SDR only."""
-    in_c = _exported(model)
+    in_c = exported_denoiser(model)
     results = {}
     for snr_db in snrs_db:
         mixtures, before = _unprocessed(corpus, snr_db, count)
@@ -99,15 +98,6 @@ def _unprocessed(
     """The test mixtures and their scores as they are."""
     mixtures = list(scoring_mixtures(corpus / "speech/test", corpus / "noise/test", count, snr_db))
     return mixtures, score(mixtures, lambda samples: samples)
-
-
-def _exported(model: Model) -> Denoise:
-    library = compiled_runtime(model)
-
-    def run(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        return denoise_samples(library, to_int16(samples)).astype(np.float32) / INT16_FULL_SCALE
-
-    return run
 
 
 def _clean(mixtures: Sequence[Mixture], system: Denoise) -> npt.NDArray[np.float64]:

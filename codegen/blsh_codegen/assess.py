@@ -12,7 +12,7 @@ from blsh_trainer.corpus import find_recordings
 from blsh_trainer.errors import BlshError
 from blsh_trainer.mixing import Mixture
 from blsh_trainer.model_file import Model
-from blsh_trainer.quality import mean_scores
+from blsh_trainer.quality import Denoise, mean_scores
 from blsh_trainer.validation import mixtures_of, split_for_validation
 
 from blsh_codegen.denoise import compiled_runtime, denoise_samples
@@ -29,6 +29,15 @@ def fixed_point_scores(model: Model, mixtures: Sequence[Mixture]) -> dict[str, f
     Raises:
         BlshError: There is no C compiler.
     """
+    return mean_scores(mixtures, exported_denoiser(model), model.geometry.rate)
+
+
+def exported_denoiser(model: Model) -> Denoise:
+    """The exported C, compiled for this machine, on samples in [-1, 1).
+
+    Raises:
+        BlshError: There is no C compiler.
+    """
     library = compiled_runtime(model)
 
     def denoise(noisy: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -36,7 +45,7 @@ def fixed_point_scores(model: Model, mixtures: Sequence[Mixture]) -> dict[str, f
             INT16_FULL_SCALE
         )
 
-    return mean_scores(mixtures, denoise, model.geometry.rate)
+    return denoise
 
 
 def held_out_mixtures(model: Model, speech: Sequence[Path], noise: Sequence[Path]) -> list[Mixture]:

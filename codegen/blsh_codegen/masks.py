@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from blsh_trainer.model_shape import LEVELS_PER_SYMBOL
 
 UInt8Array = npt.NDArray[np.uint8]
 
@@ -23,8 +24,6 @@ MASKS_PER_OFFSET = 8
 N_CONTEXTS = 2
 PEEKED_BYTES = 4
 """What a decoder reads from the byte in which a chunk's code begins: whole words."""
-
-_LEVELS_PER_CHUNK = {1: 8, 2: 4, 3: 2, 4: 2}
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ class CompressedMasks:
 
 def levels_per_chunk(mask_bits: int) -> int:
     """Number of levels of ``mask_bits`` bits that are coded as one symbol."""
-    return _LEVELS_PER_CHUNK[mask_bits]
+    return LEVELS_PER_SYMBOL[mask_bits]
 
 
 def longest_mask_bytes(n_bins: int, mask_bits: int) -> int:

@@ -14,7 +14,8 @@ ModelKind = Literal["condensed", "bands"]
 
 _LANES = 32
 _WORD = 32
-_LEVELS_PER_SYMBOL = {1: 8, 2: 4, 3: 2, 4: 2}
+LEVELS_PER_SYMBOL = {1: 8, 2: 4, 3: 2, 4: 2}
+"""Levels that a symbol of the compressed masks of bands holds, by bits a level."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,6 @@ class Shape:
             "planes": float(sum(_WORD * one.words * b for one, b, _ in both)),
             "blocks": float(sum(blocks)),
             "chosen": float(sum(one.neighbours * math.log2(2 * b) for one, b, _ in both)),
-            "voted": float(sum(one.neighbours * h * per_half for one, _, h in both)),
             "votes": float(sum(one.neighbours * h for one, _, h in both)),
             "voters": float(sum(one.neighbours for one in self.dictionaries)),
             "covered": float(sum(one.cells for one in self.dictionaries)),
@@ -151,7 +151,7 @@ class BandsShape:
             "voters": float(sum(one.neighbours for one in self.bands)),
             "symbols": float(
                 sum(
-                    one.neighbours * -(-one.bins // _LEVELS_PER_SYMBOL[one.mask_bits])
+                    one.neighbours * -(-one.bins // LEVELS_PER_SYMBOL[one.mask_bits])
                     for one in self.bands
                 )
             ),
