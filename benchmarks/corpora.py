@@ -6,9 +6,9 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-from blsh_trainer.audio import list_audio, read_mono
+from blsh_evaluation.mixtures import draw_specs
+from blsh_evaluation.protocol import open_test
+from blsh_trainer.audio import list_audio
 from blsh_trainer.errors import BlshError
 from blsh_trainer.mixing import Mixture
 
@@ -94,47 +94,14 @@ def _is_commercial(source: str, kind: str, recording: str) -> bool:
     return source in COMMERCIAL_NOISE
 
 
-def scoring_mixtures(
-    speech: Path, noise: Path, count: int, snr_db: float, *, seed: int = 7, max_seconds: float = 5
-) -> Iterator[Mixture]:
-    """The fixed open-set mixtures: speakers and noise types in turn, both in a seeded order.
+def scoring_mixtures(speech: Path, noise: Path, count: int, snr_db: float) -> Iterator[Mixture]:
+    """The fixed open-set mixtures by which the denoisers are compared everywhere.
 
     Args:
         speech: Folder with a folder a speaker.
         noise: Folder with a folder a noise type.
         count: How many mixtures.
         snr_db: Signal-to-noise ratio, of standard deviations.
-        seed: The published figures use 7.
-        max_seconds: Longer utterances are cut.
-
-    Yields:
-        Mixtures with a standard deviation of 0.1 for speech, less where they would clip.
     """
-    rng = np.random.default_rng(seed)
-    by_speaker, by_type = _by_folder(speech), _by_folder(noise)
-    speakers, types = rng.permutation(sorted(by_speaker)), rng.permutation(sorted(by_type))
-    longest = round(max_seconds * RATE)
-    for i in range(count):
-        clips = by_speaker[speakers[i % len(speakers)]]
-        clip = _read(clips[rng.integers(len(clips))])[:longest]
-        recordings = by_type[types[i % len(types)]]
-        sound = _read(recordings[rng.integers(len(recordings))])
-        if sound.size <= clip.size:
-            sound = np.tile(sound, clip.size // sound.size + 2)
-        start = rng.integers(0, sound.size - clip.size)
-        sound = sound[start : start + clip.size]
-        clip = clip / (clip.std() + 1e-9)
-        sound = sound / (sound.std() + 1e-9) * 10 ** (-snr_db / 20)
-        level = min(0.1, 0.95 / np.abs(clip + sound).max())
-        yield Mixture((clip * level).astype(np.float32), (sound * level).astype(np.float32), snr_db)
-
-
-def _by_folder(directory: Path) -> dict[str, list[Path]]:
-    folders: dict[str, list[Path]] = {}
-    for path in list_audio(directory):
-        folders.setdefault(path.parent.relative_to(directory).as_posix(), []).append(path)
-    return folders
-
-
-def _read(path: Path) -> npt.NDArray[np.float64]:
-    return read_mono(path, RATE).astype(np.float64)
+    for spec in draw_specs(open_test(speech, noise), count, RATE):
+        yield spec.read(snr_db, RATE)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
 import hashlib
-import os
-import shutil
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from blsh_trainer import __version__
 from blsh_trainer.audio import INT16_FULL_SCALE, AudioFile, resampled, to_int16
-from blsh_trainer.errors import BlshError
 from blsh_trainer.model_file import Model
 
 from blsh_codegen.export import export_model
 from blsh_codegen.layout import lay_out
+from blsh_codegen.library_cache import cached_library
 from blsh_codegen.runtime import Runtime, RuntimeLibrary
 from blsh_codegen.tables import quantise
 from blsh_codegen.targets import find_target
@@ -29,20 +25,19 @@ _STREAM_SECONDS = 0.25
 
 
 def compiled_runtime(model: Model) -> RuntimeLibrary:
-    """Export a model for this machine and compile it, or find it compiled in the cache.
-
-    The cache is ``$XDG_CACHE_HOME/blsh``, by default ``~/.cache/blsh``; where it cannot be
-    written the library lives in a temporary folder for as long as the process.
-    """
+    """Export a model for this machine and compile it, or find it compiled in the cache."""
     hop, state_bytes = model.geometry.hop, lay_out(quantise(model)).long_state_bytes
-    library = _cache_folder() / f"{_build_key(model)}.so"
-    if library.exists() and library.stat().st_size:
-        with suppress(BlshError):  # what cannot be loaded is built again
-            return RuntimeLibrary(library, hop, state_bytes)
-    with tempfile.TemporaryDirectory(prefix="blsh-denoise-") as work:
-        folder = Path(work) / "export"
-        export_model(model, find_target("generic"), folder)
-        return RuntimeLibrary.compile(folder, hop, state_bytes, library)
+
+    def load(path: Path) -> RuntimeLibrary:
+        return RuntimeLibrary(path, hop, state_bytes)
+
+    def build(path: Path) -> None:
+        with tempfile.TemporaryDirectory(prefix="blsh-denoise-") as work:
+            folder = Path(work) / "export"
+            export_model(model, find_target("generic"), folder)
+            RuntimeLibrary.compile(folder, hop, state_bytes, path)
+
+    return cached_library(build_key(model), load, build)
 
 
 def denoise_recording(library: RuntimeLibrary, recording: AudioFile, rate: int) -> AudioFile:
@@ -104,7 +99,7 @@ def denoise_stream(library: RuntimeLibrary, source: BinaryIO, sink: BinaryIO, ra
     return total
 
 
-def _build_key(model: Model) -> str:
+def build_key(model: Model) -> str:
     """Everything that the library depends on: model, code generator, runtime and compiler."""
     digest = hashlib.sha256(f"{model.sha256} {__version__} {find_host_compiler()}".encode())
     generator = sorted(Path(__file__).parent.glob("*.py"))
@@ -112,15 +107,3 @@ def _build_key(model: Model) -> str:
     for path in (*generator, *templates):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:32]
-
-
-def _cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
-    folder = Path(base) / "blsh"
-    with suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
-        if os.access(folder, os.W_OK):
-            return folder
-    spare = Path(tempfile.mkdtemp(prefix="blsh-cache-"))
-    atexit.register(shutil.rmtree, spare, ignore_errors=True)
-    return spare

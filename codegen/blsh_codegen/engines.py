@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import cffi
 import numpy as np
 import numpy.typing as npt
 from blsh_trainer.errors import BlshError
 
 from blsh_codegen.conformance import trace_bytes
 from blsh_codegen.emulator import Emulator
+from blsh_codegen.library_cache import open_library
 from blsh_codegen.manifest import exported_prefix
 from blsh_codegen.prefix import renamed_source
 from blsh_codegen.tables import Tables
@@ -58,21 +58,6 @@ def harness_build(
         "BLSH_HARNESS_TRACE_BYTES": trace_bytes(tables),
     }
     return sources, defines
-
-
-def open_library(api: str, library: Path) -> tuple[cffi.FFI, Any]:
-    """Load a compiled library through cffi.
-
-    Args:
-        api: C declarations of what is used of it.
-        library: Its path.
-    """
-    ffi = cffi.FFI()
-    ffi.cdef(api)
-    try:
-        return ffi, ffi.dlopen(str(library), getattr(ffi, "RTLD_LOCAL", 0))
-    except OSError as error:
-        raise BlshError(f"{library}: the compiled runtime cannot be loaded ({error})") from error
 
 
 class HostEngine:

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from blsh_trainer.errors import BlshError
 
-from blsh_codegen.engines import open_library, runtime_sources
+from blsh_codegen.engines import runtime_sources
+from blsh_codegen.library_cache import open_library
 from blsh_codegen.toolchain import compile_shared
 
 _RUNTIME_API = """

@@ -128,7 +128,8 @@ def compile_shared(
     chosen = compiler or find_host_compiler()
     flags = ["-std=c99", "-O2", "-fPIC", "-shared", *WARNING_FLAGS]
     if chosen.is_zig:
-        flags.append("-fno-sanitize=all")
+        # By default zig compiles for this very processor, and libraries outlive it in a cache.
+        flags += ["-fno-sanitize=all", "-mcpu=baseline"]
     with tempfile.TemporaryDirectory(prefix=".blsh-", dir=_existing_parent(output)) as folder:
         built = Path(folder) / output.name
         messages = run_compiler(

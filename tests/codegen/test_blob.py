@@ -14,8 +14,9 @@ import pytest
 from blsh_codegen.blob import HEADER, SECTION, model_blob, sealed
 from blsh_codegen.elf_image import read_elf
 from blsh_codegen.emulator import emulation_unavailable_reason
-from blsh_codegen.engines import EmulatedEngine, HostEngine, open_library, runtime_sources
+from blsh_codegen.engines import EmulatedEngine, HostEngine, runtime_sources
 from blsh_codegen.layout import lay_out
+from blsh_codegen.library_cache import open_library
 from blsh_codegen.manifest import BLOB
 from blsh_codegen.schema import EXPORT_SCHEMA_VERSION
 from blsh_codegen.shape import shape_of

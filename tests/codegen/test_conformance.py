@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from blsh_codegen.conformance import STAGES, Comparison
 from blsh_codegen.emulator import emulation_unavailable_reason
-from blsh_codegen.engines import EmulatedEngine, open_library, runtime_sources
+from blsh_codegen.engines import EmulatedEngine, runtime_sources
 from blsh_codegen.layout import lay_out
+from blsh_codegen.library_cache import open_library
 from blsh_codegen.reference import GainSettings, default_settings, process
 from blsh_codegen.runtime import Runtime, RuntimeLibrary
 from blsh_codegen.tables import quantise

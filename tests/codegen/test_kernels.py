@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from blsh_codegen.bit_planes import bit_sliced
-from blsh_codegen.engines import open_library, runtime_sources
+from blsh_codegen.engines import runtime_sources
 from blsh_codegen.interleaving import interleaved_rows, interleaved_rows_s8
 from blsh_codegen.layout import lay_out
+from blsh_codegen.library_cache import open_library
 from blsh_codegen.neighbours import nearest_codes
 from blsh_codegen.reference import forward_fft, mulw
 from blsh_codegen.tables import quantise, twiddles_q15

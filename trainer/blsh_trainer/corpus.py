@@ -98,6 +98,31 @@ def training_mixtures(
     )
 
 
+def mixture_frames(
+    mixture: Mixture, geometry: Geometry, filterbank: FloatArray | None = None
+) -> tuple[FloatArray, npt.NDArray[np.uint8]]:
+    """Features and masks of the frames of a mixture that are not silent.
+
+    Args:
+        mixture: Speech and noise.
+        geometry: Framing.
+        filterbank: ``(M, n_bins)`` for mel features.
+
+    Returns:
+        ``(F, n_features)`` L2-normalised features, and ``(F, ceil(n_bins / 8))`` ideal binary masks
+        packed by ``numpy.packbits``.
+    """
+    speech = stft(mixture.speech, geometry.frame, geometry.hop)
+    noise = stft(mixture.noise, geometry.frame, geometry.hop)
+    features = frame_features(np.abs(speech + noise), filterbank)
+    sounding = features.any(axis=1)
+    mask = ideal_binary_mask(np.abs(speech), np.abs(noise))
+    return (
+        np.asarray(features[sounding], np.float32),
+        np.packbits(mask[sounding], axis=1),
+    )
+
+
 def training_frames(
     mixtures: Iterable[Mixture],
     geometry: Geometry,
@@ -119,13 +144,9 @@ def training_frames(
     masks: list[npt.NDArray[np.uint8]] = []
     n_samples = 0
     for mixture in mixtures:
-        speech = stft(mixture.speech, geometry.frame, geometry.hop)
-        noise = stft(mixture.noise, geometry.frame, geometry.hop)
-        frames = frame_features(np.abs(speech + noise), filterbank)
-        sounding = frames.any(axis=1)
-        mask = ideal_binary_mask(np.abs(speech), np.abs(noise))
-        features.append(frames[sounding])
-        masks.append(np.packbits(mask[sounding], axis=1))
+        frames, mask = mixture_frames(mixture, geometry, filterbank)
+        features.append(frames)
+        masks.append(mask)
         n_samples += mixture.speech.size
         if on_mixture is not None:
             on_mixture(n_samples / geometry.rate)

@@ -21,32 +21,58 @@ class BssEval:
     sar: float
 
 
-def bss_eval(speech: Signal, noise: Signal, estimate: Signal, taps: int = 512) -> BssEval:
-    """BSS_Eval v3 of one estimate (Vincent, Gribonval and Fevotte 2006).
+class BssReference:
+    """True speech and noise, to score any number of estimates of one mixture against.
 
-    The estimate is projected onto the delayed copies of the speech, and of speech and noise, by
-    least squares; what remains is distortion.
+    The Gram matrix of the delayed sources does not depend on the estimate and is factored once.
 
     Args:
         speech: ``(n,)`` true speech.
         noise: ``(n,)`` true noise.
-        estimate: ``(n,)`` what the denoiser gave.
         taps: Length of the allowed distortion filter in samples.
     """
-    if not speech.shape == noise.shape == estimate.shape:
-        raise ValueError("speech, noise and estimate must have the same length")
-    sources = np.stack([speech, noise]).astype(np.float64)
-    # Scaled to unit norm, which changes no ratio, for a well-conditioned Gram matrix.
-    sources /= np.maximum(np.linalg.norm(sources, axis=1, keepdims=True), 1e-300)
-    gram, cross = _normal_equations(sources, estimate.astype(np.float64), taps)
-    total = float(np.sum(estimate.astype(np.float64) ** 2))
-    target = _explained(gram[:taps, :taps], cross[:taps])
-    both = _explained(gram, cross)
-    return BssEval(
-        sdr=_ratio_db(target, total - target),
-        sir=_ratio_db(target, both - target),
-        sar=_ratio_db(both, total - both),
-    )
+
+    def __init__(self, speech: Signal, noise: Signal, taps: int = 512) -> None:
+        if speech.shape != noise.shape:
+            raise ValueError("speech, noise and estimate must have the same length")
+        sources = np.stack([speech, noise]).astype(np.float64)
+        # Scaled to unit norm, which changes no ratio, for a well-conditioned Gram matrix.
+        sources /= np.maximum(np.linalg.norm(sources, axis=1, keepdims=True), 1e-300)
+        self._n_samples, self._taps = speech.size, taps
+        self._n_fft = fft.next_fast_len(speech.size + taps, real=True)
+        self._spectra = fft.rfft(sources, self._n_fft)
+        gram = _gram(self._spectra, self._n_fft, taps)
+        self._speech_alone = _Explained(gram[:taps, :taps])
+        self._both = _Explained(gram)
+
+    def evaluate(self, estimate: Signal) -> BssEval:
+        """BSS_Eval v3 of one estimate (Vincent, Gribonval and Fevotte 2006).
+
+        The estimate is projected onto the delayed copies of the speech, and of speech and noise,
+        by least squares; what remains is distortion.
+
+        Args:
+            estimate: ``(n,)`` what a denoiser gave.
+        """
+        if estimate.shape != (self._n_samples,):
+            raise ValueError("speech, noise and estimate must have the same length")
+        exact = estimate.astype(np.float64)
+        spectrum = fft.rfft(exact, self._n_fft)
+        lags = fft.irfft(self._spectra.conj() * spectrum, self._n_fft)
+        cross = lags[:, : self._taps].reshape(-1)
+        total = float(np.sum(exact**2))
+        target = self._speech_alone.energy(cross[: self._taps])
+        both = self._both.energy(cross)
+        return BssEval(
+            sdr=_ratio_db(target, total - target),
+            sir=_ratio_db(target, both - target),
+            sar=_ratio_db(both, total - both),
+        )
+
+
+def bss_eval(speech: Signal, noise: Signal, estimate: Signal, taps: int = 512) -> BssEval:
+    """BSS_Eval v3 of a single estimate; see `BssReference`."""
+    return BssReference(speech, noise, taps).evaluate(estimate)
 
 
 def si_sdr(speech: Signal, estimate: Signal | npt.NDArray[np.int16]) -> float:
@@ -57,14 +83,9 @@ def si_sdr(speech: Signal, estimate: Signal | npt.NDArray[np.int16]) -> float:
     return _ratio_db(target, float(y @ y) - target)
 
 
-def _normal_equations(
-    sources: DoubleArray, estimate: DoubleArray, taps: int
-) -> tuple[DoubleArray, DoubleArray]:
-    """Gram matrix of all delayed sources and its right-hand side, from correlations by FFT."""
-    n_sources, n_samples = sources.shape
-    n_fft = fft.next_fast_len(n_samples + taps, real=True)
-    spectra = fft.rfft(sources, n_fft)
-    estimate_spectrum = fft.rfft(estimate, n_fft)
+def _gram(spectra: npt.NDArray[np.complex128], n_fft: int, taps: int) -> DoubleArray:
+    """Gram matrix of all delayed sources, from their correlations by FFT."""
+    n_sources = spectra.shape[0]
     gram = np.empty((n_sources * taps, n_sources * taps))
     for i in range(n_sources):
         for j in range(n_sources):
@@ -74,19 +95,27 @@ def _normal_equations(
             row = np.concatenate([lags[:1], lags[:-taps:-1]])
             block = linalg.toeplitz(column, row)
             gram[i * taps : (i + 1) * taps, j * taps : (j + 1) * taps] = block
-    cross = fft.irfft(spectra.conj() * estimate_spectrum, n_fft)[:, :taps].reshape(-1)
-    return gram, cross
+    return gram
 
 
-def _explained(gram: DoubleArray, cross: DoubleArray) -> float:
-    """Energy of the projection, ``cross^T gram^-1 cross``."""
-    # A silent or band-limited source leaves directions without energy: a floor 100 dB down.
-    loaded = gram + 1e-10 * max(float(np.diag(gram).max()), 1e-300) * np.eye(gram.shape[0])
-    try:
-        factor = linalg.cho_factor(loaded, check_finite=False)
-        return float(cross @ linalg.cho_solve(factor, cross, check_finite=False))
-    except linalg.LinAlgError:
-        return float(cross @ linalg.lstsq(gram, cross)[0])
+class _Explained:
+    """Energy of projections onto the delayed sources of a Gram matrix: ``c^T G^-1 c``."""
+
+    def __init__(self, gram: DoubleArray) -> None:
+        # A silent or band-limited source leaves directions without energy: a floor 100 dB down.
+        floor = 1e-10 * max(float(np.diag(gram).max()), 1e-300)
+        self._gram = gram
+        try:
+            loaded = gram + floor * np.eye(gram.shape[0])
+            self._factor = linalg.cho_factor(loaded, check_finite=False)
+        except linalg.LinAlgError:
+            self._factor = None
+
+    def energy(self, cross: DoubleArray) -> float:
+        """Of the projection whose products with the delayed sources are ``cross``."""
+        if self._factor is None:
+            return float(cross @ linalg.lstsq(self._gram, cross)[0])
+        return float(cross @ linalg.cho_solve(self._factor, cross, check_finite=False))
 
 
 def _ratio_db(signal: float, rest: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +15,7 @@ from blsh_trainer.audio import read_mono
 from blsh_trainer.errors import BlshError
 
 FloatArray = npt.NDArray[np.float32]
+Read = Callable[[Path, int], FloatArray]
 
 CROSS_FADE_SECONDS = 0.05
 MIN_MINUTES, MAX_MINUTES = 0.001, 100_000.0
@@ -96,6 +97,7 @@ def draw_mixtures(
     snrs_db: Sequence[float],
     minutes: float | None,
     rng: np.random.Generator,
+    read: Read = read_mono,
 ) -> Iterator[Mixture]:
     """Pair every speech file with a random stretch of noise.
 
@@ -110,18 +112,19 @@ def draw_mixtures(
         snrs_db: Signal-to-noise ratios; each mixture draws one.
         minutes: Minutes of mixtures, or ``None`` for one pass through the speech.
         rng: Source of all choices.
+        read: Samples of a file at a rate in Hz; another function may give parts of recordings.
 
     Raises:
         BlshError: A file cannot be used.
     """
     types = by_folder(noise)
     folders = sorted(types)
-    read_noise = lru_cache(maxsize=256)(lambda path: read_mono(path, rate))
+    read_noise = lru_cache(maxsize=256)(lambda path: read(path, rate))
     fade = round(CROSS_FADE_SECONDS * rate)
     left = np.inf if minutes is None else round(minutes * 60 * rate)
     while left > 0:
         for index in rng.permutation(len(speech)):
-            clip = read_mono(speech[index], rate)[: int(min(left, 2**62))]
+            clip = read(speech[index], rate)[: int(min(left, 2**62))]
             folder = types[folders[rng.integers(len(folders))]]
             recording = read_noise(folder[rng.integers(len(folder))])
             part = excerpt(recording, clip.size, fade, rng)

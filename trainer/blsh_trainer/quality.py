@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from blsh_trainer.audio import resampled
-from blsh_trainer.metrics import bss_eval, si_sdr
+from blsh_trainer.metrics import BssReference, si_sdr
 from blsh_trainer.mixing import Mixture
 
 FloatArray = npt.NDArray[np.float32]
@@ -36,19 +36,32 @@ def score(
     """
     rows = []
     for mixture in mixtures:
-        estimate = denoise(mixture.noisy).astype(np.float32)
-        bss = bss_eval(mixture.speech, mixture.noise, estimate)
-        rows.append(
-            (
-                bss.sdr,
-                bss.sir,
-                bss.sar,
-                si_sdr(mixture.speech, estimate),
-                _stoi(mixture.speech, estimate, rate),
-                _pesq(mixture.speech, estimate, rate),
-            )
-        )
+        reference = BssReference(mixture.speech, mixture.noise)
+        rows.append(scores_of(mixture, reference, denoise(mixture.noisy), rate))
     return np.array(rows)
+
+
+def scores_of(
+    mixture: Mixture, reference: BssReference, estimate: npt.NDArray[np.floating], rate: int
+) -> tuple[float, ...]:
+    """Scores of one estimate, in the order of `MEASURES`.
+
+    Args:
+        mixture: Speech and noise.
+        reference: The same, ready for BSS_Eval.
+        estimate: ``(n,)`` what a denoiser gave.
+        rate: Sampling rate in Hz.
+    """
+    estimate = estimate.astype(np.float32)
+    bss = reference.evaluate(estimate)
+    return (
+        bss.sdr,
+        bss.sir,
+        bss.sar,
+        si_sdr(mixture.speech, estimate),
+        _stoi(mixture.speech, estimate, rate),
+        _pesq(mixture.speech, estimate, rate),
+    )
 
 
 def mean_scores(
