@@ -1,0 +1,319 @@
+"""Who and what is heard in training, in the closed test and in the open one.
+
+Closed: talkers and noise types of the training, but utterances and stretches of noise that it never
+heard. Open: other talkers and other noise types. Both tests draw talkers and noise types in turn,
+so that each counts alike, women and men too where the corpus tells who is who.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from blsh_trainer.audio import list_audio, read_mono
+from blsh_trainer.errors import BlshError
+from blsh_trainer.mixing import FloatArray
+
+HELD_OUT_UTTERANCES = 0.15
+"""Of a talker with several recordings, the share that the closed test keeps; at least one."""
+HELD_OUT_TAIL = 0.25
+"""Of a recording that is all there is of a talker or of a noise, the share at its end."""
+MIN_SECONDS = 1.5
+"""What a part of a recording needs to be used at all."""
+SPEAKERS_FILE = "speakers.csv"
+
+_SPLIT_STREAM = 31
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stretch of a recording.
+
+    Attributes:
+        path: The recording.
+        start: Where it begins, as a share of the recording's length.
+        stop: Where it ends, likewise.
+    """
+
+    path: Path
+    start: float = 0.0
+    stop: float = 1.0
+
+    def read(self, rate: int) -> FloatArray:
+        """``(n,)`` float32 at ``rate`` Hz."""
+        samples = read_mono(self.path, rate)
+        return samples[round(self.start * samples.size) : round(self.stop * samples.size)]
+
+
+@dataclass(frozen=True)
+class Corner:
+    """One side of a test: the parts to draw from, by talker or noise type.
+
+    Attributes:
+        parts: Parts of recordings by the name of their folder.
+        genders: What the corpus says of each talker; empty where it says nothing.
+    """
+
+    parts: Mapping[str, tuple[Part, ...]]
+    genders: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A test: speech and noise to mix.
+
+    Attributes:
+        name: ``"closed"`` or ``"open"``.
+        speech: Talkers.
+        noise: Noise types.
+    """
+
+    name: str
+    speech: Corner
+    noise: Corner
+
+
+@dataclass(frozen=True)
+class TrainingSide:
+    """What is left to learn from.
+
+    Attributes:
+        speech: A part of each recording that is heard.
+        noise: Likewise.
+    """
+
+    speech: tuple[Part, ...]
+    noise: tuple[Part, ...]
+
+    def read(self, path: Path, rate: int) -> FloatArray:
+        """The part of a recording that training hears, at ``rate`` Hz."""
+        parts = {part.path: part for part in (*self.speech, *self.noise)}
+        return parts[path].read(rate)
+
+
+@dataclass(frozen=True)
+class Protocols:
+    """A corpus, split.
+
+    Attributes:
+        training: To learn from.
+        tests: The closed and the open test.
+        fingerprint: SHA-256 over all recordings and the split.
+    """
+
+    training: TrainingSide
+    tests: tuple[Protocol, ...]
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Folders:
+    """The folders of a corpus; each holds a folder a talker or noise type.
+
+    Attributes:
+        speech_train: Talkers to learn from.
+        noise_train: Noise types to learn from.
+        speech_test: Other talkers.
+        noise_test: Other noise types.
+    """
+
+    speech_train: Path
+    noise_train: Path
+    speech_test: Path
+    noise_test: Path
+
+    @classmethod
+    def of_corpus(cls, corpus: Path) -> Folders:
+        """The usual layout: ``{speech,noise}/{train,test}``."""
+        return cls(
+            corpus / "speech/train",
+            corpus / "noise/train",
+            corpus / "speech/test",
+            corpus / "noise/test",
+        )
+
+
+def split_corpus(folders: Folders, *, talkers: int, seed: int, rate: int = 16000) -> Protocols:
+    """Take the closed test out of the training side and put the open one beside it.
+
+    Of each talker of the closed test some recordings are kept from training, or the end of the
+    only one; of each noise recording its end.
+
+    Args:
+        folders: The corpus.
+        talkers: How many talkers of the training side the closed test is about, drawn by ``seed``;
+            all where there are fewer.
+        seed: Of the choices.
+        rate: Sampling rate in Hz, by which lengths are judged.
+
+    Raises:
+        BlshError: A folder is missing or empty, or has too little to keep something from training.
+    """
+    speech = by_folder(folders.speech_train)
+    noise = by_folder(folders.noise_train)
+    genders = read_genders(folders.speech_train)
+    rng = np.random.default_rng([seed, _SPLIT_STREAM])
+    tested = _test_talkers(speech, genders, talkers, rng, rate)
+    if not tested:
+        raise BlshError(
+            f"--speech-train {folders.speech_train}: no talker has two recordings, or one of "
+            f"{MIN_SECONDS / HELD_OUT_TAIL:g} s or more, so nothing can be kept for the closed "
+            "test; give longer recordings"
+        )
+    heard_speech = [
+        part
+        for name, paths in speech.items()
+        for part in (tested[name][0] if name in tested else [Part(path) for path in paths])
+    ]
+    cut = 1 - HELD_OUT_TAIL
+    heard_noise = [Part(path, 0.0, cut) for paths in noise.values() for path in paths]
+    kept_noise = {
+        name: tuple(Part(path, cut, 1.0) for path in paths) for name, paths in noise.items()
+    }
+    closed = Protocol(
+        "closed",
+        Corner({name: tuple(kept) for name, (_, kept) in tested.items()}, genders),
+        Corner(kept_noise, {}),
+    )
+    check_apart(folders)
+    return Protocols(
+        TrainingSide(tuple(heard_speech), tuple(heard_noise)),
+        (closed, open_test(folders.speech_test, folders.noise_test)),
+        _fingerprint(folders, heard_speech),
+    )
+
+
+def open_test(speech: Path, noise: Path) -> Protocol:
+    """The open test on folders of talkers and of noise types, all of their recordings whole.
+
+    Raises:
+        BlshError: A folder is missing or empty.
+    """
+    return Protocol(
+        "open",
+        _whole(by_folder(speech), read_genders(speech)),
+        _whole(by_folder(noise), {}),
+    )
+
+
+def by_folder(directory: Path) -> dict[str, list[Path]]:
+    """Recordings by their folder's name below ``directory``, in order of names.
+
+    Raises:
+        BlshError: There are none.
+    """
+    folders: dict[str, list[Path]] = {}
+    for path in list_audio(directory):
+        folders.setdefault(path.parent.relative_to(directory).as_posix(), []).append(path)
+    return folders
+
+
+def read_genders(directory: Path) -> dict[str, str]:
+    """What ``speakers.csv`` in a folder of talkers says of them; nothing where it is not there.
+
+    Raises:
+        BlshError: It has no columns ``speaker`` and ``gender``.
+    """
+    path = directory / SPEAKERS_FILE
+    if not path.exists():
+        return {}
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        return {row["speaker"].strip(): row["gender"].strip().lower() for row in rows}
+    except (KeyError, AttributeError, UnicodeDecodeError, csv.Error, OSError) as error:
+        raise BlshError(
+            f"{path}: cannot be read as a table of speakers; give it the columns "
+            "speaker and gender, or remove it"
+        ) from error
+
+
+def check_apart(folders: Folders) -> None:
+    """Raise `BlshError` where test and training are the same folder, or one lies in the other."""
+    for kind, train, test in (
+        ("speech", folders.speech_train, folders.speech_test),
+        ("noise", folders.noise_train, folders.noise_test),
+    ):
+        a, b = train.resolve(), test.resolve()
+        if a == b or a in b.parents or b in a.parents:
+            raise BlshError(
+                f"--{kind}-test {test}: shares recordings with --{kind}-train {train}; the open "
+                "test needs folders of its own"
+            )
+
+
+def _test_talkers(
+    speech: Mapping[str, Sequence[Path]],
+    genders: Mapping[str, str],
+    talkers: int,
+    rng: np.random.Generator,
+    rate: int,
+) -> dict[str, tuple[list[Part], list[Part]]]:
+    """Heard and kept parts of the talkers of the closed test."""
+    found: dict[str, tuple[list[Part], list[Part]]] = {}
+    for name in in_turn(sorted(speech), genders, rng):
+        if len(found) == talkers:
+            break
+        heard, kept = _kept_of_talker(speech[name], rng)
+        if all(part.read(rate).size >= MIN_SECONDS * rate for part in kept):
+            found[name] = heard, kept
+    return found
+
+
+def _kept_of_talker(
+    paths: Sequence[Path], rng: np.random.Generator
+) -> tuple[list[Part], list[Part]]:
+    if len(paths) == 1:
+        cut = 1 - HELD_OUT_TAIL
+        return [Part(paths[0], 0.0, cut)], [Part(paths[0], cut, 1.0)]
+    count = max(1, math.floor(HELD_OUT_UTTERANCES * len(paths)))
+    kept = set(rng.choice(len(paths), count, replace=False).tolist())
+    return (
+        [Part(path) for i, path in enumerate(paths) if i not in kept],
+        [Part(path) for i, path in enumerate(paths) if i in kept],
+    )
+
+
+def in_turn(
+    names: Sequence[str], genders: Mapping[str, str], rng: np.random.Generator
+) -> list[str]:
+    """Names in a random order in which genders alternate, where they are known.
+
+    What is over of the more frequent gender comes last, those of whom nothing is said in between.
+    """
+    order = [str(name) for name in rng.permutation(names)]
+    if not any(name in genders for name in names):
+        return order
+    groups: dict[str, list[str]] = {}
+    for name in order:
+        groups.setdefault(genders.get(name, ""), []).append(name)
+    rank = {name: place for group in groups.values() for place, name in enumerate(group)}
+    return sorted(order, key=lambda name: rank[name])
+
+
+def _whole(folders: Mapping[str, Sequence[Path]], genders: Mapping[str, str]) -> Corner:
+    return Corner(
+        {name: tuple(Part(path) for path in paths) for name, paths in folders.items()}, genders
+    )
+
+
+def _fingerprint(folders: Folders, heard: Sequence[Part]) -> str:
+    digest = hashlib.sha256()
+    for folder in (
+        folders.speech_train,
+        folders.noise_train,
+        folders.speech_test,
+        folders.noise_test,
+    ):
+        for path in list_audio(folder):
+            digest.update(f"{path.relative_to(folder).as_posix()}\n".encode())
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+        digest.update(repr(sorted(read_genders(folder).items())).encode())
+    for part in heard:
+        digest.update(f"{part.path.name} {part.start} {part.stop}\n".encode())
+    return digest.hexdigest()
