@@ -12,7 +12,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = {"blsh_trainer": "trainer", "blsh_codegen": "codegen"}
+ROOMS = {
+    "blsh_trainer": "trainer",
+    "blsh_codegen": "codegen",
+    "blsh_evaluation": "evaluation",
+}
 
 # The code generator knows of the trainer only the model file, the common tools below it, and what
 # a report measures with: the float denoiser, scores, validation mixtures and costs by stage.
@@ -50,10 +54,14 @@ def imported_modules(path: Path) -> set[str]:
 
 def test_data_flows_one_way() -> None:
     for path in (ROOT / "trainer").rglob("*.py"):
-        foreign = {m for m in imported_modules(path) if m.startswith(("blsh_codegen", "blsh_firm"))}
-        assert not foreign, f"{path} knows of the code generator"
+        foreign = {
+            m for m in imported_modules(path) if m.startswith("blsh_") and "trainer" not in m
+        }
+        assert not foreign, f"{path} knows of what comes after training"
     for path in (ROOT / "codegen").rglob("*.py"):
-        known = {m for m in imported_modules(path) if m.startswith("blsh_trainer")}
+        imported = imported_modules(path)
+        assert not {m for m in imported if m.startswith("blsh_evaluation")}, path
+        known = {m for m in imported if m.startswith("blsh_trainer")}
         assert known <= SHARED_MODULES, f"{path} knows more of the trainer than the model file"
 
 
@@ -125,5 +133,5 @@ def test_wheel_exports_verifies_and_denoises_outside_the_checkout(
     ).stdout
     assert str(ROOT) not in where
     assert "times real time" in run("blsh-denoise", "in.wav", "out.wav")
-    for command in ("blsh-train", "blsh-export", "blsh-verify", "blsh-denoise"):
+    for command in ("blsh-train", "blsh-export", "blsh-verify", "blsh-denoise", "blsh-evaluate"):
         assert "Usage" in run(command, "--help")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from blsh_trainer.corpus import TrainingFrames
 from blsh_trainer.dictionary import DictionarySize, choose_entries
 from blsh_trainer.errors import BlshError
 from blsh_trainer.hashing import hash_bits, pack_codes
-from blsh_trainer.mixing import draw_mixtures
+from blsh_trainer.mixing import Mixture, draw_mixtures
 from blsh_trainer.model_file import Band, Model, code_words, save_model
 from blsh_trainer.training import Method, TrainingOptions, learn, new_estimator
 
@@ -53,11 +53,13 @@ class Learning:
         cache: Where results are kept.
         protocols: The corpus, split.
         options: How is learned.
+        minutes: Of training mixtures at most; ``None`` for each speech file once.
     """
 
     cache: Cache
     protocols: Protocols
     options: TrainingOptions
+    minutes: float | None = None
 
     def frames(self, on_mixture: Callable[[float], None] | None = None) -> Path:
         """Folder of a `FrameStore`: the training side, mixed once."""
@@ -69,11 +71,12 @@ class Learning:
                 [part.path for part in side.noise],
                 rate=options.rate,
                 snrs_db=options.snr,
-                minutes=options.minutes,
+                minutes=None,
                 rng=np.random.default_rng([options.seed, _MIXING_STREAM]),
                 read=side.read,
             )
-            write_frames(mixtures, options.geometry, folder, on_mixture)
+            wanted = first_minutes(mixtures, options.rate, self.minutes)
+            write_frames(wanted, options.geometry, folder, on_mixture)
 
         return self.cache.step("frames", __name__, self._frame_inputs(), build)
 
@@ -161,9 +164,21 @@ class Learning:
             "corpus": self.protocols.fingerprint,
             "geometry": asdict(options.geometry),
             "snr": options.snr,
-            "minutes": options.minutes,
+            "minutes": self.minutes,
             "seed": options.seed,
         }
+
+
+def first_minutes(
+    mixtures: Iterable[Mixture], rate: int, minutes: float | None
+) -> Iterator[Mixture]:
+    """Mixtures until there are so many minutes of them, or no more."""
+    left = float("inf") if minutes is None else minutes * 60 * rate
+    for mixture in mixtures:
+        if left <= 0:
+            return
+        yield mixture
+        left -= mixture.speech.size
 
 
 def load_projections(path: Path) -> Projections:

@@ -11,6 +11,7 @@ import ast
 import hashlib
 import importlib.util
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -59,7 +60,7 @@ class Cache:
         work: Path | None = None
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
-            work = Path(tempfile.mkdtemp(prefix=f".{kind}-", dir=self.directory))
+            work = Path(tempfile.mkdtemp(prefix=f".{os.getpid()}-", dir=self.directory))
             build(work)
             work.chmod(0o755)
             _take_place(work, folder)
@@ -73,10 +74,26 @@ class Cache:
                 shutil.rmtree(work, ignore_errors=True)
         return folder
 
+    def sweep(self) -> None:
+        """Remove what processes that are no more have begun and not ended."""
+        for path in self.directory.glob(".[0-9]*-*"):
+            if not _is_alive(int(path.name[1:].partition("-")[0])):
+                shutil.rmtree(path, ignore_errors=True)
+
     def name_of(self, kind: str, module: str, inputs: Mapping[str, Any]) -> str:
         """Name of a step's folder."""
         text = json.dumps([source_stamp(module), inputs], sort_keys=True)
         return f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:_KEY_DIGITS]}"
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def _take_place(work: Path, folder: Path) -> None:

@@ -16,6 +16,7 @@ from blsh_trainer.synthetic import write_corpus
 
 from blsh_evaluation.claims import check_claims
 from blsh_evaluation.experiment import Request, evaluate_corpus
+from blsh_evaluation.exported import ExportedModel
 from blsh_evaluation.external import Command
 from blsh_evaluation.plots import draw_figures, need_matplotlib
 from blsh_evaluation.profiles import PROFILES
@@ -96,7 +97,7 @@ def evaluate(
     escape_what_cannot_be_encoded()
     need_matplotlib()
     commands = tuple(Command.parse(text) for text in systems)
-    named = tuple(_named_file(text) for text in models)
+    named = tuple(_named_model(text) for text in models)
     try:
         output.mkdir(parents=True, exist_ok=True)
         request = Request(
@@ -147,11 +148,11 @@ def _folders(
     return Folders(**chosen)
 
 
-def _named_file(text: str) -> tuple[str, Path]:
+def _named_model(text: str) -> ExportedModel:
     name, _, path = text.partition("=")
     if not name or not path:
         raise BlshError(f"--model {text}: give NAME=FILE, such as mine=model.npz")
-    return name, Path(path)
+    return ExportedModel.of(name, Path(path))
 
 
 def _write(output: Path, results: Results, document: str) -> None:

@@ -35,7 +35,7 @@ class Request:
         cache: Folder where results of steps are kept.
         seed: Of everything random.
         jobs: Processes side by side.
-        models: Further model files by name, run as exported C.
+        models: Further models, run as exported C.
         commands: Further denoisers.
     """
 
@@ -44,7 +44,7 @@ class Request:
     cache: Path
     seed: int = 0
     jobs: int = 1
-    models: tuple[tuple[str, Path], ...] = ()
+    models: tuple[ExportedModel, ...] = ()
     commands: tuple[Command, ...] = ()
 
 
@@ -56,12 +56,11 @@ def evaluate_corpus(request: Request) -> Results:
         KeyboardInterrupt: Ctrl-C; a later call goes on from there.
     """
     profile, cache = request.profile, Cache(request.cache)
-    options = TrainingOptions(
-        projections=profile.most_bits, seed=request.seed, minutes=profile.minutes
-    )
+    cache.sweep()
+    options = TrainingOptions(projections=profile.most_bits, seed=request.seed)
     protocols = split_corpus(request.folders, talkers=profile.mixtures, seed=request.seed)
     conditions = draw_conditions(protocols, profile, options)
-    learning = Learning(cache, protocols, options)
+    learning = Learning(cache, protocols, options, profile.minutes)
     learned = learn_all(learning, profile)
     systems = [
         *table_systems(learned, profile, options),
@@ -97,12 +96,11 @@ def draw_conditions(
 def _exported(request: Request, learning: Learning, learned: Learned) -> list[ExportedModel]:
     """The exported C of the boosted models in the tables, and of the models that were named."""
     n_bits, boosted = request.profile.n_bits, learned.boosted.projections
-    models = [
-        (f"{BLSH}, {share:.0%}, exported C", learning.model(boosted, n_bits, share, 0))
+    own = [
+        ExportedModel.of(f"{BLSH}, {share:.0%}", learning.model(boosted, n_bits, share, 0))
         for share in request.profile.shares
     ]
-    models += [(f"{name}, exported C", path) for name, path in request.models]
-    return [ExportedModel.of(name, path) for name, path in models]
+    return [*own, *request.models]
 
 
 def _similarities(

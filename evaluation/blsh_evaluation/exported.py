@@ -29,12 +29,12 @@ class ExportedModel:
 
     @classmethod
     def of(cls, name: str, path: Path) -> ExportedModel:
-        """A model file.
+        """A model file; the tables add that it is the exported C.
 
         Raises:
             BlshError: It cannot be used, or there is no C compiler.
         """
-        return cls(name, build_key(load_model(path)), path)
+        return cls(f"{name}, exported C", build_key(load_model(path)), path)
 
     def load(self, cache: Path) -> Estimator:
         """Export and compile, or find it compiled."""

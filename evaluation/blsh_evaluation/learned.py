@@ -73,9 +73,7 @@ def learn_all(learning: Learning, profile: Profile) -> Learned:
 
 
 def _mix(learning: Learning) -> Path:
-    minutes = learning.options.minutes
-    total = None if minutes is None else minutes * 60
-    with progress_bar("Mixing", total, counted=False) as report:
+    with progress_bar("Mixing", None, counted=False) as report:
         return learning.frames(lambda seconds: report(seconds, f"{seconds / 60:.1f} min"))
 
 

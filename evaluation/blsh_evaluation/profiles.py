@@ -18,7 +18,7 @@ class Profile:
         picture_bits: L of the self-similarity matrices.
         shares: Sizes of the dictionaries, as shares of the training frames.
         draws: Random dictionaries of each size along the curves.
-        minutes: Minutes of training mixtures; ``None`` for each speech file once.
+        minutes: Of training mixtures at most; ``None`` for each speech file once.
     """
 
     name: str
@@ -40,14 +40,14 @@ class Profile:
 PROFILES = {
     "quick": Profile(
         name="quick",
-        mixtures=6,
+        mixtures=4,
         snrs_db=(0.0,),
         n_bits=50,
         curve_bits=(5, 10, 25, 50),
         picture_bits=(2, 5, 10, 50),
         shares=(0.01, 0.1),
-        draws=3,
-        minutes=3.0,
+        draws=2,
+        minutes=2.0,
     ),
     "full": Profile(
         name="full",

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
-from blsh_trainer.errors import INTERRUPTED, BlshError
+from blsh_trainer.errors import BlshError
 from threadpoolctl import threadpool_limits
 
 from blsh_evaluation.tasks import Task
@@ -37,7 +35,8 @@ def run_tasks(tasks: Sequence[Task], jobs: int, on_done: Callable[[Task], None])
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(min(jobs, max(len(tasks), 1)), context, _enter_worker)
     try:
-        running = {pool.submit(_run, task): place for place, task in enumerate(tasks)}
+        with _interrupts_held_back():
+            running = {pool.submit(task.run): place for place, task in enumerate(tasks)}
         folders: dict[int, Path] = {}
         for done in as_completed(running):
             place = running[done]
@@ -47,15 +46,24 @@ def run_tasks(tasks: Sequence[Task], jobs: int, on_done: Callable[[Task], None])
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
         for process in multiprocessing.active_children():
-            if process.pid is not None:
-                os.kill(process.pid, signal.SIGINT)
+            process.terminate()
         raise
     finally:
         pool.shutdown()
 
 
-def _run(task: Task) -> Path:
-    return task.run()
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Have processes that start meanwhile never hear of Ctrl-C, which is this one's business."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _enter_worker() -> None:
+    threadpool_limits(1)
 
 
 def _result(done: Future[Path], task: Task) -> Path:
@@ -66,13 +74,3 @@ def _result(done: Future[Path], task: Task) -> Path:
             f"{task.label}: its process was ended from outside, by a lack of memory perhaps; "
             "repeat the command, with fewer --jobs, to go on from here"
         ) from error
-
-
-def _enter_worker() -> None:
-    signal.signal(signal.SIGINT, _leave)
-    threadpool_limits(1)
-
-
-def _leave(number: int, frame: FrameType | None) -> None:
-    """End a worker without a traceback; what it was about to make is cleaned up on the way."""
-    sys.exit(INTERRUPTED)

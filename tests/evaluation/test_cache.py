@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import blsh_evaluation.cache
@@ -72,3 +75,12 @@ def test_keys_change_with_the_source_and_that_of_imported_modules(
 
     monkeypatch.setattr(blsh_evaluation.cache, "_source_path", changed)
     assert source_stamp.__wrapped__("blsh_evaluation.views") != before
+
+
+def test_what_the_dead_have_begun_is_swept(tmp_path: Path) -> None:
+    pid = int(subprocess.check_output([sys.executable, "-c", "import os; print(os.getpid())"]))
+    dead, alive, done = (tmp_path / name for name in (f".{pid}-a", f".{os.getpid()}-b", "kind-c"))
+    for folder in (dead, alive, done):
+        folder.mkdir()
+    Cache(tmp_path).sweep()
+    assert sorted(tmp_path.iterdir()) == sorted([alive, done])

@@ -18,6 +18,7 @@ from blsh_trainer.similarity import (
     rescaled_target,
     self_similarity,
     weighted_error,
+    weighted_form,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -76,9 +77,12 @@ def test_error_as_a_quadratic_form_equals_the_sum_over_pairs(
 ) -> None:
     s, h = small_case(seed, 1)
     weights = np.random.default_rng(seed).random((N, N)).astype(np.float32)
+    weights = (weights + weights.T) / (2 * weights.sum())
     contrast, total = distance_terms(s, distance)
     expected = (weights * distances(s, h[:, 0], distance)).sum() / weights.sum()
-    assert weighted_error(weights, contrast, total, h[:, 0]) == pytest.approx(expected, abs=1e-5)
+    assert weighted_error(*weighted_form(weights, contrast, total), h[:, 0]) == pytest.approx(
+        expected, abs=1e-5
+    )
 
 
 @pytest.mark.parametrize("distance", DISTANCES)
@@ -95,11 +99,13 @@ def test_for_0_1_distances_the_update_is_adaboost() -> None:
     binary = (s > 0.8).astype(np.float32)
     contrast, total = distance_terms(binary, "squared")
     uniform = np.full((N, N), 1 / N**2, np.float32)
-    error = weighted_error(uniform, contrast, total, h[:, 0])
+    error = weighted_error(*weighted_form(uniform, contrast, total), h[:, 0])
     beta = np.array([boosting_coefficient(error)], np.float32)
     after = boosting_weights(contrast, total, h, beta)
     # AdaBoost's mark: the last learner is no better than chance under the new weights.
-    assert weighted_error(after, contrast, total, h[:, 0]) == pytest.approx(0.5, abs=1e-5)
+    assert weighted_error(*weighted_form(after, contrast, total), h[:, 0]) == pytest.approx(
+        0.5, abs=1e-5
+    )
 
 
 def test_coefficient_is_finite_at_both_ends() -> None:

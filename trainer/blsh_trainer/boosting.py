@@ -30,6 +30,7 @@ from blsh_trainer.similarity import (
     rescaled_target,
     self_similarity,
     weighted_error,
+    weighted_form,
 )
 from blsh_trainer.weak_learner import Ascent, Whitening, ascend, spectral_start
 
@@ -94,21 +95,16 @@ class _Segment:
     Attributes:
         inputs: ``(n, d)`` whitened features with a column of ones.
         target: ``(n, n)`` target similarity.
-        contrast: ``(n, n)`` C of the distance to the target.
-        total: ``(n, n)`` U of the distance to the target.
         signs: ``(n, l)`` outputs of the bits so far.
-        weights: ``(n, n)`` W.
+        form: ``(n, n)`` A of the weighted error, see `weighted_form`.
+        constant: What belongs to it.
     """
 
     inputs: FloatArray
     target: FloatArray
-    contrast: FloatArray
-    total: FloatArray
     signs: FloatArray
-    weights: FloatArray
-
-    def error(self, signs: FloatArray) -> float:
-        return weighted_error(self.weights, self.contrast, self.total, signs)
+    form: FloatArray
+    constant: float
 
 
 class BoostedHashing:
@@ -246,11 +242,15 @@ class BoostedHashing:
             for k in rng.choice(len(segments), n_drawn, replace=False)
         ]
         inputs = [part.inputs for part in drawn]
-        forms = [part.weights * part.contrast for part in drawn]
+        forms = [part.form for part in drawn]
         direction = ascend(spectral_start(inputs, forms), inputs, forms, self.ascent)
         projection, bias = whitening.projection(direction)
         signs = [np.where(z @ direction >= 0, np.float32(1), np.float32(-1)) for z in inputs]
-        error = float(np.mean([part.error(h) for part, h in zip(drawn, signs, strict=True)]))
+        errors = [
+            weighted_error(part.form, part.constant, h)
+            for part, h in zip(drawn, signs, strict=True)
+        ]
+        error = float(np.mean(errors))
         coefficient = boosting_coefficient(error)
         # One assignment, so that an interrupt finds whole rounds only.
         self.learned = self.learned.with_bit(projection, bias, coefficient, error)
@@ -268,4 +268,5 @@ class BoostedHashing:
         contrast, total = distance_terms(target, self.distance)
         signs = bit_signs(hash_bits(features, self.projection_, self.bias_))
         weights = boosting_weights(contrast, total, signs, self.beta_)
-        return _Segment(whitening.apply(features), target, contrast, total, signs, weights)
+        form, constant = weighted_form(weights, contrast, total)
+        return _Segment(whitening.apply(features), target, signs, form, constant)

@@ -17,6 +17,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg import blas
 
 DistanceKind = Literal["squared", "cross-entropy"]
 FloatArray = npt.NDArray[np.float32]
@@ -39,9 +40,9 @@ def rescaled_target(similarity: FloatArray, threshold: float) -> FloatArray:
         similarity: S, in [0, 1].
         threshold: The similarity from which on two frames count as alike, below 1.
     """
-    scaled: FloatArray = np.float32(0.5) + (similarity - np.float32(threshold)) * np.float32(
-        0.5 / (1 - threshold)
-    )
+    slope = 0.5 / (1 - threshold)
+    scaled: FloatArray = similarity * np.float32(slope)
+    scaled += np.float32(0.5 - slope * threshold)
     return np.clip(scaled, 0, 1, out=scaled)
 
 
@@ -60,8 +61,12 @@ def distance_terms(similarity: FloatArray, distance: DistanceKind) -> tuple[Floa
         C in [-1, 1] and U in [0, 2], of the shape of S.
     """
     if distance == "squared":
-        contrast = 2 * similarity - 1
-        return contrast, np.asarray((1 + contrast * contrast) / 2, np.float32)
+        contrast: FloatArray = 2 * similarity
+        contrast -= 1
+        total = contrast * contrast
+        total += 1
+        total /= 2
+        return contrast, total
     floor = np.float32(CROSS_ENTROPY_FLOOR)
     clipped = np.clip(similarity, floor, 1 - floor)
     scale = 1 / np.log(floor)
@@ -87,21 +92,46 @@ def boosting_weights(
         ``(n, n)`` float32.
     """
     # sum_l beta_l (2 D_l - 1) = sum(beta) (U - 1) - C * (H diag(beta) H^T)
-    exponent = np.float32(beta.sum(dtype=np.float64)) * total
-    exponent -= contrast * ((signs * beta) @ signs.T)
+    exponent = np.asarray((signs * -beta) @ signs.T, np.float32)
+    exponent *= contrast
+    exponent += np.float32(beta.sum(dtype=np.float64)) * total
     exponent -= exponent.max()
     np.exp(exponent, out=exponent)
-    exponent /= exponent.sum(dtype=np.float64)
+    exponent *= np.float32(1 / exponent.sum(dtype=np.float64))
     return exponent
 
 
-def weighted_error(
-    weights: FloatArray, contrast: FloatArray, total: FloatArray, signs: FloatArray
-) -> float:
-    """Epsilon of one weak learner: ``sum W D / sum W`` for ``(n,)`` signs h of -1 or +1."""
-    form = float(signs @ ((weights * contrast) @ signs))
-    constant = float(np.vdot(weights, total))
-    return (constant - form) / (2 * float(weights.sum(dtype=np.float64)))
+def weighted_form(
+    weights: FloatArray, contrast: FloatArray, total: FloatArray
+) -> tuple[FloatArray, float]:
+    """The weighted error of any weak learner as a quadratic form of its outputs.
+
+    Args:
+        weights: ``(n, n)`` W, with sum 1.
+        contrast: ``(n, n)`` C.
+        total: ``(n, n)`` U.
+
+    Returns:
+        ``(n, n)`` float32 A = W * C, and the sum of W * U, for `weighted_error`.
+    """
+    return weights * contrast, float(np.vdot(weights, total))
+
+
+def weighted_error(form: FloatArray, constant: float, signs: FloatArray) -> float:
+    """Epsilon of one weak learner: ``sum W D = (sum W U - h^T A h) / 2``.
+
+    Args:
+        form: ``(n, n)`` A.
+        constant: Sum of W * U.
+        signs: ``(n,)`` its outputs h, -1 or +1.
+    """
+    return (constant - float(signs @ times_symmetric(form, signs))) / 2
+
+
+def times_symmetric(matrix: FloatArray, vector: FloatArray) -> FloatArray:
+    """``matrix @ vector``, reading half of a symmetric matrix: ``(n,)`` float32."""
+    product: FloatArray = blas.ssymv(1.0, matrix.T, vector)  # its transpose is in Fortran's order
+    return product
 
 
 def boosting_coefficient(error: float) -> float:

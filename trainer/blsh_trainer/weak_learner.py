@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import linalg
 
+from blsh_trainer.similarity import times_symmetric
+
 FloatArray = npt.NDArray[np.float32]
 
 
@@ -88,7 +90,8 @@ def spectral_start(inputs: Sequence[FloatArray], forms: Sequence[FloatArray]) ->
     form = sum(z.T @ (a @ z) for z, a in zip(inputs, forms, strict=True))
     d = inputs[0].shape[1]
     _, vectors = linalg.eigh(form, subset_by_index=[d - 1, d - 1], check_finite=False)
-    return _unit_output(vectors[:, 0].astype(np.float32), inputs)
+    direction, _ = _unit_output(vectors[:, 0].astype(np.float32), inputs)
+    return direction
 
 
 def ascend(
@@ -108,25 +111,29 @@ def ascend(
     Returns:
         ``(d,)`` direction with outputs of unit mean square.
     """
-    q = start
+    q, outputs = start, [z @ start for z in inputs]
     first, second = np.zeros_like(q), np.zeros_like(q)
     low, high = settings.gains
     for step in range(1, settings.steps + 1):
         gain = np.float32(low * (high / low) ** (step / settings.steps))
         gradient = np.zeros_like(q)
-        for z, a in zip(inputs, forms, strict=True):
-            soft = np.tanh(gain * (z @ q))
-            gradient += ((1 - soft * soft) * (a @ soft)) @ z
+        for z, a, output in zip(inputs, forms, outputs, strict=True):
+            soft = np.tanh(gain * output)
+            gradient += ((1 - soft * soft) * times_symmetric(a, soft)) @ z
         gradient /= max(float(np.linalg.norm(gradient)), 1e-30)
         first = np.float32(0.9) * first + np.float32(0.1) * gradient
         second = np.float32(0.99) * second + np.float32(0.01) * gradient * gradient
         move = (first / (1 - 0.9**step)) / (np.sqrt(second / (1 - 0.99**step)) + 1e-8)
         length = settings.rate * float(np.linalg.norm(q)) / np.sqrt(q.size)
-        q = _unit_output((q + length * move).astype(np.float32), inputs)
+        q, outputs = _unit_output((q + length * move).astype(np.float32), inputs)
     return q
 
 
-def _unit_output(q: FloatArray, inputs: Sequence[FloatArray]) -> FloatArray:
-    power = float(np.mean([np.mean((z @ q) ** 2) for z in inputs]))
-    scaled: FloatArray = (q / np.sqrt(max(power, 1e-30))).astype(np.float32)
-    return scaled
+def _unit_output(
+    q: FloatArray, inputs: Sequence[FloatArray]
+) -> tuple[FloatArray, list[FloatArray]]:
+    """A direction scaled to outputs of unit mean square, and those outputs ``Z_k q``."""
+    outputs = [z @ q for z in inputs]
+    power = float(np.mean([np.mean(output * output) for output in outputs]))
+    scale = np.float32(1 / np.sqrt(max(power, 1e-30)))
+    return q * scale, [output * scale for output in outputs]
