@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -98,6 +99,7 @@ def evaluate(
     need_matplotlib()
     commands = tuple(Command.parse(text) for text in systems)
     named = tuple(_named_model(text) for text in models)
+    is_new = not output.exists()
     try:
         output.mkdir(parents=True, exist_ok=True)
         request = Request(
@@ -112,6 +114,11 @@ def evaluate(
         results = evaluate_corpus(request)
         document = json_of(results)
         _write(output, results, document)
+    except BlshError:
+        if is_new:
+            with suppress(OSError):  # unless something of use is in it
+                output.rmdir()
+        raise
     except KeyboardInterrupt:
         click.echo("Interrupted; to go on from here, repeat the command.", err=True)
         context.exit(INTERRUPTED)

@@ -24,6 +24,7 @@ from blsh_codegen.layout import lay_out
 from blsh_codegen.tables import quantise
 from blsh_codegen.targets import find_target
 from blsh_codegen.toolchain import WARNING_FLAGS, find_host_compiler
+from blsh_evaluation.cli import evaluate
 from blsh_trainer.cli import train
 from blsh_trainer.condensed_options import CondensedOptions
 from blsh_trainer.model_file import Geometry, Model, load_model
@@ -37,6 +38,7 @@ from tests.models import PAPER, BandSpec, random_model
 COMMANDS: dict[str, click.Command] = {
     "blsh-bench": bench,
     "blsh-denoise": denoise,
+    "blsh-evaluate": evaluate,
     "blsh-export": export,
     "blsh-train": train,
     "blsh-verify": verify,
