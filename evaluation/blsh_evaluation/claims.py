@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from blsh_trainer.quality import MEASURES
 
 from blsh_evaluation.results import BLSH, CURVE_METHODS, LSH, LSH_FIXED, Curves, Results
 from blsh_evaluation.statistics import Summary, interval, resampled_means, summarise
@@ -162,7 +163,7 @@ def _against_cosine(results: Results) -> list[Finding]:
         for share in results.profile.shares:
             for compared in dict.fromkeys((share, 1.0)):
                 blsh, cosine = f"{BLSH}, {share:.0%}", f"KNN STFT, {compared:.0%}"
-                difference = scores[blsh][:, 0] - scores[cosine][:, 0]
+                difference = scores[blsh] - scores[cosine]
                 label = f"{snr_db:g} dB: {blsh} against {cosine}"
-                findings.append(_difference(label, difference))
+                findings.append(_difference(label, difference[:, MEASURES.index("SDR")]))
     return findings

@@ -25,6 +25,9 @@ from blsh_evaluation.protocol import Folders
 from blsh_evaluation.report import html_of, json_of, summaries
 from blsh_evaluation.results import Results
 
+MAX_JOBS = 8
+"""More are of use only where there is memory for them."""
+
 _FOLDER = click.Path(path_type=Path)
 _ROLES = ("speech_train", "noise_train", "speech_test", "noise_test")
 
@@ -62,8 +65,9 @@ _ROLES = ("speech_train", "noise_train", "speech_test", "noise_test")
 )  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of everything random.")
 @click.option(
-    "--jobs", type=click.IntRange(min=1), default=os.cpu_count() or 1, show_default="all cores",
-    help="Processes side by side.",
+    "--jobs", type=click.IntRange(min=1), default=min(os.cpu_count() or 1, MAX_JOBS),
+    show_default=f"all cores, {MAX_JOBS} at most",
+    help="Processes side by side, of up to 0.7 GB each.",
 )  # fmt: skip
 @click.option(
     "--cache", type=_FOLDER, metavar="DIR", show_default="OUT/cache",

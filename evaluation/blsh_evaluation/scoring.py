@@ -49,8 +49,7 @@ def score_tables(
     """Score every system in every condition, by all measures.
 
     Returns:
-        The tables, and the sound of each system in the last condition given first of the open
-        test.
+        The tables, and each system's sound of the example in the first open condition.
     """
     names = [*(system.name for system in systems), *(command.name for command in commands)]
     per_condition: list[list[Task]] = [
