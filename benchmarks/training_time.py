@@ -20,7 +20,7 @@ Epsilon is always that of the whole set.
 
     python benchmarks/training_time.py --corpus ../shared/corpus [--pool 16]
 
-Takes 5 minutes, 15 with --pool 16. PyTorch is an optional extra: pip install 'blsh[networks]'.
+Takes 5 minutes, 20 with --pool 16. PyTorch is an optional extra: pip install 'blsh[networks]'.
 """
 
 from __future__ import annotations

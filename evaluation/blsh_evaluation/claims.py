@@ -54,12 +54,12 @@ class Claim:
 
     @property
     def verdict(self) -> str:
-        """`HOLDS` or `FAILS` where all figures agree, else how many say what."""
+        """`HOLDS` or `FAILS` where all figures agree, else what how many of them say."""
         verdicts = [finding.verdict for finding in self.findings]
         if len(set(verdicts)) == 1:
             return verdicts[0]
         counts = [(verdicts.count(kind), kind) for kind in (HOLDS, OPEN, FAILS)]
-        return ", ".join(f"{n} {kind}" for n, kind in counts if n)
+        return ", ".join(f"{kind} for {n}" for n, kind in counts if n)
 
 
 def check_claims(results: Results) -> tuple[Claim, ...]:

@@ -97,7 +97,7 @@ def test_a_small_dictionary_is_held_against_the_large_one() -> None:
     claims = check_claims(results(0.5, -1.0, 0.1, 0.0))
     first = [finding.verdict for finding in claims[0].findings]
     assert first == [FAILS, FAILS, HOLDS, HOLDS]
-    assert claims[0].verdict == "2 holds, 2 does not hold"
+    assert claims[0].verdict == "holds for 2, does not hold for 2"
     assert claims[1].verdict == FAILS
 
 
