@@ -14,6 +14,8 @@ from blsh_evaluation.statistics import Summary, interval, resampled_means, summa
 
 DoubleArray = npt.NDArray[np.float64]
 
+_DIFFERENCE = ("dB SDR", "utterances", 0.0)
+
 HOLDS, FAILS, OPEN = "holds", "does not hold", "not decided"
 
 
@@ -43,12 +45,14 @@ class Claim:
     Attributes:
         text: What is claimed.
         unit: Of the figures.
+        resampled: What their intervals are over: utterances, or dictionaries.
         neutral: Value of a figure that speaks for neither side.
         findings: The figures.
     """
 
     text: str
     unit: str
+    resampled: str
     neutral: float
     findings: tuple[Finding, ...]
 
@@ -77,23 +81,22 @@ def check_claims(results: Results) -> tuple[Claim, ...]:
         for b, n in enumerate(bits)
     ]
     return (
-        Claim("BLSH is better than LSH at every L", "dB SDR", 0.0, tuple(by_size)),
+        Claim("BLSH is better than LSH at every L", *_DIFFERENCE, tuple(by_size)),
         Claim(
             f"BLSH with a dictionary of {labels[0]} is better than LSH with {labels[-1]}",
-            "dB SDR",
-            0.0,
+            *_DIFFERENCE,
             tuple(small_against_large),
         ),
         Claim(
             "BLSH deviates less over random dictionaries than LSH",
             "ratio of standard deviations",
+            "dictionaries",
             1.0,
             tuple(_deviations(curves, labels)),
         ),
         Claim(
-            "BLSH is at or over nearest neighbours by cosine",
-            "dB SDR",
-            0.0,
+            "BLSH is better than nearest neighbours by cosine",
+            *_DIFFERENCE,
             tuple(_against_cosine(results)),
         ),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from blsh_evaluation.plots import draw_figures, need_matplotlib
 from blsh_evaluation.profiles import PROFILES
 from blsh_evaluation.protocol import Folders
 from blsh_evaluation.report import html_of, json_of, summaries
-from blsh_evaluation.results import Results
+from blsh_evaluation.results import OWN_NAMES, Results
 
 MAX_JOBS = 8
 """More are of use only where there is memory for them."""
@@ -52,7 +52,7 @@ _ROLES = ("speech_train", "noise_train", "speech_test", "noise_test")
 )  # fmt: skip
 @click.option(
     "--profile", type=click.Choice(list(PROFILES)), default="full",
-    help="All of the paper's experiments, or minutes of each.",
+    help="All of the paper's experiments, or each of them on a few mixtures.",
 )  # fmt: skip
 @click.option(
     "--model", "models", multiple=True, metavar="NAME=FILE",
@@ -63,7 +63,11 @@ _ROLES = ("speech_train", "noise_train", "speech_test", "noise_test")
     help="Another denoiser: a command with {in} and {out} for two folders of WAV files; may be "
     "repeated.",
 )  # fmt: skip
-@click.option("--seed", type=click.IntRange(min=0), default=0, help="Of everything random.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0,
+    help="Of what is kept from training, of mixing, learning and dictionaries; the mixtures of a "
+    "test are the same for all.",
+)  # fmt: skip
 @click.option(
     "--jobs", type=click.IntRange(min=1), default=min(os.cpu_count() or 1, MAX_JOBS),
     show_default=f"all cores, {MAX_JOBS} at most",
@@ -103,6 +107,7 @@ def evaluate(
     need_matplotlib()
     commands = tuple(Command.parse(text) for text in systems)
     named = tuple(_named_model(text) for text in models)
+    _check_names([*(guest.name for guest in named), *(guest.name for guest in commands)])
     is_new = not output.exists()
     try:
         output.mkdir(parents=True, exist_ok=True)
@@ -136,6 +141,16 @@ def evaluate(
         return
     _show(results)
     click.echo(f"report  {output / 'report.html'}")
+
+
+def _check_names(guests: Sequence[str]) -> None:
+    """Raise `BlshError` where a guest has the name of another, or might have one of ours."""
+    for place, name in enumerate(guests):
+        if name in guests[:place] or name.startswith(OWN_NAMES):
+            raise BlshError(
+                f"--model, --system: the name {name} is taken; choose another (those that begin "
+                f"with {', '.join(OWN_NAMES)} are the evaluation's own)"
+            )
 
 
 def _folders(

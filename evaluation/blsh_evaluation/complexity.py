@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from blsh_trainer.dictionary import DictionarySize
 from blsh_trainer.model_file import Geometry, code_words
 
 FEATURE_BYTES = 2
@@ -67,7 +68,7 @@ def costs(
 
 
 def _entries(share: float, n_frames: int) -> int:
-    return int(share * n_frames)
+    return DictionarySize(None, share).entries(n_frames)
 
 
 def _cosine(name: str, geometry: Geometry, n_entries: int, n_features: int) -> Cost:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from blsh_trainer.model_file import Geometry
 
@@ -36,7 +36,8 @@ class Condition:
 
     def key(self) -> list[object]:
         """What decides the mixtures, as JSON has it."""
-        return [self.fingerprint, self.protocol, self.snr_db, [_spec_key(s) for s in self.specs]]
+        specs = [_spec_key(spec) for spec in self.specs]
+        return [self.fingerprint, self.protocol, self.snr_db, asdict(self.geometry), specs]
 
     def views(self, start: int = 0, stop: int | None = None) -> Iterator[MixtureView]:
         """The mixtures, read one at a time."""
@@ -48,8 +49,8 @@ class Condition:
 def _spec_key(spec: MixtureSpec) -> list[object]:
     speech, noise = spec.speech, spec.noise
     return [
-        [speech.path.parent.name, speech.path.name, speech.start, speech.stop],
-        [noise.path.parent.name, noise.path.name, noise.start, noise.stop],
+        [spec.talker, speech.path.name, speech.start, speech.stop],
+        [spec.noise_type, noise.path.name, noise.start, noise.stop],
         spec.n_samples,
         spec.noise_start,
     ]

@@ -47,6 +47,11 @@ class Request:
     models: tuple[ExportedModel, ...] = ()
     commands: tuple[Command, ...] = ()
 
+    @property
+    def guests(self) -> tuple[str, ...]:
+        """Names of the models and commands."""
+        return (*(m.name for m in self.models), *(c.name for c in self.commands))
+
 
 def evaluate_corpus(request: Request) -> Results:
     """Run every experiment.
@@ -65,6 +70,7 @@ def evaluate_corpus(request: Request) -> Results:
     systems = [
         *table_systems(learned, profile, options),
         *_exported(request, learning, learned),
+        *request.models,
     ]
     tables, sounds = score_tables(cache, conditions, systems, request.commands, request.jobs)
     boosted = load_projections(learned.boosted.projections)
@@ -78,6 +84,7 @@ def evaluate_corpus(request: Request) -> Results:
         epsilon=boosted.epsilon,
         beta=boosted.beta.astype(np.float64),
         sounds=sounds,
+        guests=request.guests,
     )
 
 
@@ -94,13 +101,12 @@ def draw_conditions(
 
 
 def _exported(request: Request, learning: Learning, learned: Learned) -> list[ExportedModel]:
-    """The exported C of the boosted models in the tables, and of the models that were named."""
+    """The exported C of the boosted models in the tables."""
     n_bits, boosted = request.profile.n_bits, learned.boosted.projections
-    own = [
+    return [
         ExportedModel.of(f"{BLSH}, {share:.0%}", learning.model(boosted, n_bits, share, 0))
         for share in request.profile.shares
     ]
-    return [*own, *request.models]
 
 
 def _similarities(
@@ -128,5 +134,7 @@ def _describe(folders: Folders, protocols: Protocols, store: FrameStore) -> Corp
         training_frames=store.n_frames,
         talkers={test.name: len(test.speech.parts) for test in protocols.tests},
         noise_types={test.name: len(test.noise.parts) for test in protocols.tests},
-        genders_known=any(test.speech.genders for test in protocols.tests),
+        genders_known=all(
+            test.speech.genders.keys() & test.speech.parts.keys() for test in protocols.tests
+        ),
     )

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shlex
+import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from blsh_trainer.audio import read_audio, write_wav
 from blsh_trainer.errors import BlshError
+from blsh_trainer.quality import package_versions
 from scipy import fft
 
 from blsh_evaluation.cache import Cache
@@ -59,11 +64,12 @@ class Command:
 
     def key(self) -> list[str]:
         """The command and the contents of the files that it names, as JSON has them."""
-        paths = (Path(word) for word in shlex.split(self.template))
+        program, *rest = shlex.split(self.template)
+        paths = [Path(shutil.which(program) or program), *map(Path, rest)]
         return [self.template, *(_digest(path) for path in paths if path.is_file())]
 
     def run(self, source: Path, sink: Path) -> None:
-        """Run it on a folder of WAV files.
+        """Run it on a folder of WAV files; what ends this process ends the command as well.
 
         Raises:
             BlshError: It cannot be started, or fails.
@@ -73,15 +79,29 @@ class Command:
             for word in shlex.split(self.template)
         ]
         try:
-            done = subprocess.run(words, check=False, capture_output=True, text=True)
+            process = subprocess.Popen(
+                words,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
         except OSError as error:
             raise BlshError(
                 f"--system {self.name}: {words[0]} cannot be started ({error.strerror})"
             ) from error
-        if done.returncode != 0:
-            last = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
+        try:
+            said, _ = process.communicate()
+        except BaseException:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+        if process.returncode != 0:
+            last = (said.strip() or "no message").splitlines()[-1]
             raise BlshError(
-                f"--system {self.name}: the command ended with {done.returncode}: {last}"
+                f"--system {self.name}: the command ended with {process.returncode}: {last}"
             )
 
 
@@ -106,12 +126,16 @@ class ExternalTask:
 
     def run(self) -> Path:
         """As `TableTask.run`."""
-        inputs = {"condition": self.condition.key(), "command": self.command.key()}
+        inputs = {
+            "condition": self.condition.key(),
+            "command": self.command.key(),
+            "scored_by": package_versions(),
+        }
         return self.cache.step("external", __name__, inputs, self._build)
 
     def _build(self, folder: Path) -> None:
         rate = self.condition.geometry.rate
-        with tempfile.TemporaryDirectory(prefix="blsh-evaluate-") as work:
+        with tempfile.TemporaryDirectory(dir=folder) as work:
             source, sink = Path(work, "in"), Path(work, "out")
             source.mkdir()
             sink.mkdir()

@@ -89,7 +89,7 @@ def write_frames(
             if on_mixture is not None:
                 on_mixture(n_samples / geometry.rate)
     if n_frames == 0:
-        raise BlshError("--speech-train, --noise-train: every mixture is silent; give recordings")
+        raise BlshError("--speech-train, --noise-train: every mixture is silent; give others")
     record = {
         "starts": starts,
         "n_bins": geometry.n_bins,

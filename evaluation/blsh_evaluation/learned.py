@@ -13,6 +13,9 @@ from blsh_evaluation.artefacts import Learning
 from blsh_evaluation.profiles import Profile
 from blsh_evaluation.results import BLSH, LSH, LSH_FIXED
 
+_SEEDS_APART = 1000
+"""So that runs of different seeds share no random projections."""
+
 
 @dataclass(frozen=True)
 class HashFiles:
@@ -55,8 +58,8 @@ def learn_all(learning: Learning, profile: Profile) -> Learned:
     for share in profile.shares:
         learning.check_subset(share)
     boosted = _boost(learning)
-    seed = learning.options.seed
-    drawn = [learning.projections("lsh", seed + draw) for draw in range(profile.draws)]
+    first = _SEEDS_APART * learning.options.seed
+    drawn = [learning.projections("lsh", first + draw) for draw in range(profile.draws)]
     files = []
     with progress_bar("Hashing", 1 + len(drawn)) as report:
         for place, projections in enumerate([boosted, *drawn]):

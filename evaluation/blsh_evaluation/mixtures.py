@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +15,8 @@ from blsh_evaluation.protocol import Part, Protocol, in_turn
 
 SECONDS = 5.0
 """Longer utterances are cut."""
+MIN_VARIETY = 0.5
+"""Different utterances that a test needs for each of its mixtures."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ def draw_specs(protocol: Protocol, count: int, rate: int, *, seed: int = 7) -> l
         seed: Of all choices.
 
     Raises:
-        BlshError: A recording cannot be read.
+        BlshError: A recording cannot be read or is silent, or there are too few utterances.
     """
     rng = np.random.default_rng(seed)
     talkers = in_turn(sorted(protocol.speech.parts), protocol.speech.genders, rng)
@@ -78,16 +82,32 @@ def draw_specs(protocol: Protocol, count: int, rate: int, *, seed: int = 7) -> l
         speech = _choice(protocol.speech.parts[talker], rng)
         n_samples = min(speech.read(rate).size, longest)
         noise = _choice(protocol.noise.parts[noise_type], rng)
-        available = noise.read(rate)
-        if n_samples == 0 or available.size == 0:
-            raise BlshError(
-                f"{speech.path if n_samples == 0 else noise.path}: too short to be cut for the "
-                f"{protocol.name} test; remove it or give a longer recording"
-            )
-        room = _long_enough(available, n_samples).size - n_samples
+        room = _long_enough(noise.read(rate), n_samples).size - n_samples
         start = int(rng.integers(0, room))
-        specs.append(MixtureSpec(speech, noise, n_samples, start, talker, noise_type))
+        spec = MixtureSpec(speech, noise, n_samples, start, talker, noise_type)
+        _check_sound(spec, rate)
+        specs.append(spec)
+    _check_variety(protocol, specs)
     return specs
+
+
+def _check_sound(spec: MixtureSpec, rate: int) -> None:
+    mixture = spec.read(0.0, rate)
+    for samples, path in ((mixture.speech, spec.speech.path), (mixture.noise, spec.noise.path)):
+        if not samples.any():
+            raise BlshError(f"{path}: the stretch that the test draws is silent; remove the file")
+
+
+def _check_variety(protocol: Protocol, specs: Sequence[MixtureSpec]) -> None:
+    """Raise `BlshError` where utterances recur so often that they are no sample of anything."""
+    utterances = len({spec.speech for spec in specs})
+    if utterances < MIN_VARIETY * len(specs):
+        side = "train" if protocol.name == "closed" else "test"
+        raise BlshError(
+            f"--speech-{side}: the {protocol.name} test finds {utterances} utterances for its "
+            f"{len(specs)} mixtures and needs {math.ceil(MIN_VARIETY * len(specs))}; give more "
+            "talkers or recordings"
+        )
 
 
 def _choice(parts: tuple[Part, ...], rng: np.random.Generator) -> Part:

@@ -1,6 +1,7 @@
 """The systems that average the masks of similar training frames.
 
-What is large is read once a process and shared by all systems that need it.
+Frames and codes stay on disk; what a system holds in memory are the codes and masks of its
+dictionary.
 """
 
 from __future__ import annotations
@@ -14,12 +15,7 @@ import numpy.typing as npt
 from blsh_codegen.batch_search import CodeIndex
 from blsh_trainer.features import frame_features, mel_filterbank
 
-from blsh_evaluation.artefacts import (
-    Projections,
-    choose_subset,
-    leading_bits,
-    load_projections,
-)
+from blsh_evaluation.artefacts import choose_subset, leading_bits
 from blsh_evaluation.frame_store import FrameStore
 from blsh_evaluation.system import Estimator
 from blsh_evaluation.views import MixtureView
@@ -75,13 +71,12 @@ class CosineNeighbours:
 
     def load(self, cache: Path) -> Estimator:
         """Open the dictionary; its frames are read block by block while it runs."""
-        store, _, masks = _dictionary(cache, self.dictionary)
-        entries = _entries(cache, self.dictionary) if self.dictionary.share < 1 else store.features
+        store, index, masks = _dictionary(cache, self.dictionary)
 
         def estimate(view: MixtureView) -> FloatArray:
             bank = self._filterbank(view)
             query = _compared(view.features, bank)
-            nearest = nearest_by_cosine(query, entries, bank, self.neighbours)
+            nearest = nearest_by_cosine(query, store.features, index, bank, self.neighbours)
             return view.masked(mean_mask(masks, nearest, store.n_bins))
 
         return estimate
@@ -118,8 +113,9 @@ class HashedNeighbours:
     def load(self, cache: Path) -> Estimator:
         """Index the dictionary's codes."""
         store, index, masks = _dictionary(cache, self.dictionary)
-        projections = _projections(cache / self.projections / "projections.npz")
-        codes = leading_bits(_codes(cache / self.codes / "codes.npy")[index], self.n_bits)
+        projections = cache / self.projections / "projections.npz"
+        all_codes = np.load(cache / self.codes / "codes.npy", mmap_mode="r")
+        codes = leading_bits(all_codes[index], self.n_bits)
         search = CodeIndex(codes, self.n_bits)
 
         def estimate(view: MixtureView) -> FloatArray:
@@ -131,23 +127,28 @@ class HashedNeighbours:
 
 
 def nearest_by_cosine(
-    query: FloatArray, entries: FloatArray, bank: FloatArray | None, neighbours: int
+    query: FloatArray,
+    frames: FloatArray,
+    entries: IndexArray,
+    bank: FloatArray | None,
+    neighbours: int,
 ) -> IndexArray:
     """K entries with the largest cosine similarity, in no order.
 
     Args:
         query: ``(F, D)`` L2-normalised.
-        entries: ``(T, n_bins)`` L2-normalised magnitudes, read block by block.
+        frames: ``(N, n_bins)`` L2-normalised magnitudes, read block by block.
+        entries: ``(T,)`` which of them are compared.
         bank: ``(D, n_bins)`` mel filters that the entries pass; ``None`` where D is n_bins.
         neighbours: K, at most T.
 
     Returns:
-        ``(F, K)`` indices.
+        ``(F, K)`` indices into the entries.
     """
     best = np.full((query.shape[0], neighbours), -np.inf, np.float32)
     index = np.zeros((query.shape[0], neighbours), np.int64)
-    for start in range(0, entries.shape[0], _ENTRY_BLOCK):
-        block = _compared(np.asarray(entries[start : start + _ENTRY_BLOCK]), bank)
+    for start in range(0, entries.size, _ENTRY_BLOCK):
+        block = _compared(np.asarray(frames[entries[start : start + _ENTRY_BLOCK]]), bank)
         similarity = np.concatenate([best, query @ block.T], axis=1)
         found = np.argpartition(-similarity, neighbours - 1, axis=1)[:, :neighbours]
         best = np.take_along_axis(similarity, found, axis=1)
@@ -181,32 +182,13 @@ def _compared(features: FloatArray, bank: FloatArray | None) -> FloatArray:
 
 
 @lru_cache(maxsize=2)
-def _store(folder: Path) -> FrameStore:
-    return FrameStore.open(folder)
-
-
-@lru_cache(maxsize=64)
 def _dictionary(
     cache: Path, dictionary: Dictionary
 ) -> tuple[FrameStore, IndexArray, npt.NDArray[np.uint8]]:
-    """The frames, which of them are entries, and the entries' masks."""
-    store = _store(cache / dictionary.frames)
+    """The frames, which of them are entries, and the entries' masks.
+
+    Kept for the next system, which has the same dictionary more often than not.
+    """
+    store = FrameStore.open(cache / dictionary.frames)
     index = choose_subset(store.n_frames, dictionary.share, dictionary.draw, dictionary.seed)
-    return store, index, store.masks[index] if dictionary.share < 1 else store.masks
-
-
-@lru_cache(maxsize=2)
-def _entries(cache: Path, dictionary: Dictionary) -> FloatArray:
-    store, index, _ = _dictionary(cache, dictionary)
-    return np.asarray(store.features[index])
-
-
-@lru_cache(maxsize=32)
-def _projections(path: Path) -> Projections:
-    return load_projections(path)
-
-
-@lru_cache(maxsize=32)
-def _codes(path: Path) -> npt.NDArray[np.uint32]:
-    codes: npt.NDArray[np.uint32] = np.load(path, mmap_mode="r")
-    return codes
+    return store, index, store.masks[index]

@@ -12,6 +12,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,8 @@ HELD_OUT_UTTERANCES = 0.15
 """Of a talker with several recordings, the share that the closed test keeps; at least one."""
 HELD_OUT_TAIL = 0.25
 """Of a recording that is all there is of a talker or of a noise, the share at its end."""
-MIN_SECONDS = 1.5
-"""What a part of a recording needs to be used at all."""
+MIN_SECONDS, MIN_NOISE_SECONDS = 1.5, 0.5
+"""What is kept of a recording has to be this long, with sound in it; noise is repeated."""
 SPEAKERS_FILE = "speakers.csv"
 
 _SPLIT_STREAM = 31
@@ -90,10 +91,13 @@ class TrainingSide:
     speech: tuple[Part, ...]
     noise: tuple[Part, ...]
 
+    @cached_property
+    def _parts(self) -> dict[Path, Part]:
+        return {part.path: part for part in (*self.speech, *self.noise)}
+
     def read(self, path: Path, rate: int) -> FloatArray:
         """The part of a recording that training hears, at ``rate`` Hz."""
-        parts = {part.path: part for part in (*self.speech, *self.noise)}
-        return parts[path].read(rate)
+        return self._parts[path].read(rate)
 
 
 @dataclass(frozen=True)
@@ -172,18 +176,25 @@ def split_corpus(folders: Folders, *, talkers: int, seed: int, rate: int = 16000
     ]
     cut = 1 - HELD_OUT_TAIL
     heard_noise = [Part(path, 0.0, cut) for paths in noise.values() for path in paths]
-    kept_noise = {
-        name: tuple(Part(path, cut, 1.0) for path in paths) for name, paths in noise.items()
-    }
+    kept_noise = _usable(
+        {name: tuple(Part(path, cut, 1.0) for path in paths) for name, paths in noise.items()}, rate
+    )
+    if not kept_noise:
+        raise BlshError(
+            f"--noise-train {folders.noise_train}: of no recording has the last quarter "
+            f"{MIN_NOISE_SECONDS:g} s with sound to keep for the closed test; give longer ones"
+        )
     closed = Protocol(
         "closed",
         Corner({name: tuple(kept) for name, (_, kept) in tested.items()}, genders),
         Corner(kept_noise, {}),
     )
-    check_apart(folders)
+    unheard = open_test(folders.speech_test, folders.noise_test)
+    _check_apart("speech", folders.speech_train, speech, folders.speech_test, unheard.speech)
+    _check_apart("noise", folders.noise_train, noise, folders.noise_test, unheard.noise)
     return Protocols(
         TrainingSide(tuple(heard_speech), tuple(heard_noise)),
-        (closed, open_test(folders.speech_test, folders.noise_test)),
+        (closed, unheard),
         _fingerprint(folders, heard_speech),
     )
 
@@ -202,14 +213,15 @@ def open_test(speech: Path, noise: Path) -> Protocol:
 
 
 def by_folder(directory: Path) -> dict[str, list[Path]]:
-    """Recordings by their folder's name below ``directory``, in order of names.
+    """Recordings by the folder in ``directory`` that they are in, however deep, in order of names.
 
     Raises:
         BlshError: There are none.
     """
     folders: dict[str, list[Path]] = {}
     for path in list_audio(directory):
-        folders.setdefault(path.parent.relative_to(directory).as_posix(), []).append(path)
+        name, *below = path.relative_to(directory).parts
+        folders.setdefault(name if below else ".", []).append(path)
     return folders
 
 
@@ -225,26 +237,45 @@ def read_genders(directory: Path) -> dict[str, str]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
-        return {row["speaker"].strip(): row["gender"].strip().lower() for row in rows}
+        genders = {row["speaker"].strip(): row["gender"].strip().lower() for row in rows}
     except (KeyError, AttributeError, UnicodeDecodeError, csv.Error, OSError) as error:
         raise BlshError(
             f"{path}: cannot be read as a table of speakers; give it the columns "
             "speaker and gender, or remove it"
         ) from error
+    if not any((directory / name).is_dir() for name in genders):
+        raise BlshError(
+            f"{path}: names no folder beside it; give the names of the talkers' folders"
+        )
+    return genders
 
 
-def check_apart(folders: Folders) -> None:
-    """Raise `BlshError` where test and training are the same folder, or one lies in the other."""
-    for kind, train, test in (
-        ("speech", folders.speech_train, folders.speech_test),
-        ("noise", folders.noise_train, folders.noise_test),
-    ):
-        a, b = train.resolve(), test.resolve()
-        if a == b or a in b.parents or b in a.parents:
-            raise BlshError(
-                f"--{kind}-test {test}: shares recordings with --{kind}-train {train}; the open "
-                "test needs folders of its own"
-            )
+def _check_apart(
+    kind: str, train: Path, heard: Mapping[str, Sequence[Path]], test: Path, unheard: Corner
+) -> None:
+    """Raise `BlshError` where test and training have folders of one name, or recordings, in common.
+
+    Recordings are compared by their contents: a copy under another name is the same recording.
+    """
+    names = sorted((heard.keys() & unheard.parts.keys()) - {"."})
+    if names:
+        raise BlshError(
+            f"--{kind}-test {test}: {names[0]} is a folder of --{kind}-train {train} as well; the "
+            "open test needs others"
+        )
+    digests = {_digest(path): path for paths in heard.values() for path in paths}
+    for parts in unheard.parts.values():
+        for part in parts:
+            if _digest(part.path) in digests:
+                raise BlshError(
+                    f"--{kind}-test {test}: {part.path} is the same recording as "
+                    f"{digests[_digest(part.path)]} of the training; remove one of them"
+                )
+
+
+@cache
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _test_talkers(
@@ -260,9 +291,24 @@ def _test_talkers(
         if len(found) == talkers:
             break
         heard, kept = _kept_of_talker(speech[name], rng)
-        if all(part.read(rate).size >= MIN_SECONDS * rate for part in kept):
+        if all(_has_sound(part, rate, MIN_SECONDS * rate) for part in kept):
             found[name] = heard, kept
     return found
+
+
+def _usable(parts: Mapping[str, tuple[Part, ...]], rate: int) -> dict[str, tuple[Part, ...]]:
+    """Parts with `MIN_NOISE_SECONDS`; folders that have none left are left out."""
+    least = MIN_NOISE_SECONDS * rate
+    usable = {
+        name: tuple(part for part in some if _has_sound(part, rate, least))
+        for name, some in parts.items()
+    }
+    return {name: some for name, some in usable.items() if some}
+
+
+def _has_sound(part: Part, rate: int, least: float) -> bool:
+    samples = part.read(rate)
+    return samples.size >= least and bool(samples.any())
 
 
 def _kept_of_talker(
@@ -311,9 +357,9 @@ def _fingerprint(folders: Folders, heard: Sequence[Part]) -> str:
         folders.noise_test,
     ):
         for path in list_audio(folder):
-            digest.update(f"{path.relative_to(folder).as_posix()}\n".encode())
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
+            digest.update(f"{path.relative_to(folder).as_posix()} {_digest(path)}\n".encode())
         digest.update(repr(sorted(read_genders(folder).items())).encode())
     for part in heard:
-        digest.update(f"{part.path.name} {part.start} {part.stop}\n".encode())
+        name = part.path.relative_to(folders.speech_train).as_posix()
+        digest.update(f"{name} {part.start} {part.stop}\n".encode())
     return digest.hexdigest()

@@ -14,6 +14,8 @@ from blsh_evaluation.profiles import Profile
 DoubleArray = npt.NDArray[np.float64]
 FloatArray = npt.NDArray[np.float32]
 
+OWN_NAMES = ("unprocessed", "oracle", "KNN", "LSH", "BLSH")
+"""What the names of the evaluation's own systems begin with."""
 BLSH, LSH, LSH_FIXED = "BLSH", "LSH", "LSH, same projections"
 CURVE_METHODS = (BLSH, LSH, LSH_FIXED)
 """`LSH` draws its projections anew with each dictionary; `LSH_FIXED` keeps the first."""
@@ -75,7 +77,7 @@ class Corpus:
         training_frames: Of them.
         talkers: By test.
         noise_types: By test.
-        genders_known: Whether tests alternate genders.
+        genders_known: Whether both tests alternate genders.
     """
 
     folders: Mapping[str, str]
@@ -101,6 +103,7 @@ class Results:
         epsilon: ``(L,)`` weighted errors of the boosted bits.
         beta: ``(L,)`` their coefficients.
         sounds: FLAC files of one open mixture by system.
+        guests: Systems that were trained elsewhere.
     """
 
     profile: Profile
@@ -112,6 +115,7 @@ class Results:
     epsilon: DoubleArray
     beta: DoubleArray
     sounds: Mapping[str, bytes]
+    guests: tuple[str, ...] = ()
 
     def table(self, protocol: str, snr_db: float) -> Table:
         """One condition's."""

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import soundfile
 from blsh_trainer.audio import to_int16
 from blsh_trainer.metrics import si_sdr
-from blsh_trainer.quality import scores_of
+from blsh_trainer.quality import package_versions, scores_of
 
 from blsh_evaluation.cache import Cache
 from blsh_evaluation.conditions import Condition
 from blsh_evaluation.system import Estimator, System, key_of
+from blsh_evaluation.views import MixtureView
 
 EXAMPLE = 0
 """The mixture whose sound the report plays."""
@@ -59,7 +59,11 @@ class TableTask:
 
     def run(self) -> Path:
         """``rows.json``, ``(mixtures, len(MEASURES))``, and the example as ``example.flac``."""
-        inputs = {"condition": self.condition.key(), "system": key_of(self.system)}
+        inputs = {
+            "condition": self.condition.key(),
+            "system": key_of(self.system),
+            "scored_by": package_versions(),
+        }
         return self.cache.step("scores", __name__, inputs, self._build)
 
     def _build(self, folder: Path) -> None:
@@ -100,16 +104,17 @@ class CurveTask:
         return self.cache.step("curves", __name__, inputs, self._build)
 
     def _build(self, folder: Path) -> None:
-        estimators = [system.load(self.cache.directory) for system in self.systems]
-        rows = []
-        for view in self.condition.views(self.start, self.stop):
-            row = []
-            for estimator in estimators:
-                estimate = estimator(view)
-                sdr = view.reference.evaluate(estimate).sdr
-                row.append((sdr, si_sdr(view.mixture.speech, estimate)))
-            rows.append(row)
-        write_rows(folder, rows)
+        views = list(self.condition.views(self.start, self.stop))
+        columns = []
+        for system in self.systems:  # one at a time, for dictionaries take memory
+            estimator = system.load(self.cache.directory)
+            columns.append([_separation(view, estimator(view)) for view in views])
+        write_rows(folder, np.swapaxes(columns, 0, 1))
+
+
+def _separation(view: MixtureView, estimate: npt.NDArray[np.float32]) -> tuple[float, float]:
+    """`CURVE_MEASURES` of an estimate."""
+    return view.reference.evaluate(estimate).sdr, si_sdr(view.mixture.speech, estimate)
 
 
 def write_scores(folder: Path, condition: Condition, estimator: Estimator) -> None:
@@ -123,7 +128,7 @@ def write_scores(folder: Path, condition: Condition, estimator: Estimator) -> No
     write_rows(folder, rows)
 
 
-def write_rows(folder: Path, rows: Sequence[Any]) -> None:
+def write_rows(folder: Path, rows: npt.ArrayLike) -> None:
     """Write scores into a step's folder."""
     text = json.dumps(np.asarray(rows, np.float64).round(6).tolist())
     (folder / _ROWS).write_text(text, encoding="utf-8")

@@ -1,8 +1,9 @@
-"""A test mixture, analysed once for every system that is tried on it."""
+"""A test mixture with what systems and scores derive from it, each worked out once."""
 
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from blsh_trainer.mixing import Mixture
 from blsh_trainer.model_file import Geometry
 from blsh_trainer.stft import istft, stft
 
-from blsh_evaluation.artefacts import Projections
+from blsh_evaluation.artefacts import load_projections
 
 FloatArray = npt.NDArray[np.float32]
 CodeArray = npt.NDArray[np.uint32]
@@ -34,7 +35,7 @@ class MixtureView:
     def __init__(self, mixture: Mixture, geometry: Geometry) -> None:
         self.mixture = mixture
         self.geometry = geometry
-        self._codes: dict[int, CodeArray] = {}
+        self._codes: dict[Path, CodeArray] = {}
 
     @cached_property
     def reference(self) -> BssReference:
@@ -61,17 +62,17 @@ class MixtureView:
         """``(F, n_bins)`` L2-normalised magnitudes of the mixture."""
         return np.asarray(frame_features(np.abs(self.spectra), None), np.float32)
 
-    def codes(self, projections: Projections) -> CodeArray:
+    def codes(self, path: Path) -> CodeArray:
         """Packed hash codes of the frames: ``(F, words)``, kept for the next system.
 
         Args:
-            projections: Which stay in memory as long as the view.
+            path: File of projections.
         """
-        key = id(projections)
-        if key not in self._codes:
+        if path not in self._codes:
+            projections = load_projections(path)
             bits = hash_bits(self.features, projections.projection, projections.bias)
-            self._codes[key] = pack_codes(bits)
-        return self._codes[key]
+            self._codes[path] = pack_codes(bits)
+        return self._codes[path]
 
     def masked(self, mask: FloatArray) -> FloatArray:
         """The mixture through a mask of ``(F, n_bins)`` gains: ``(n,)`` float32."""

@@ -13,8 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from blsh_evaluation.cli import evaluate
+from blsh_evaluation.mixtures import draw_specs
 from blsh_evaluation.profiles import PROFILES
+from blsh_evaluation.protocol import open_test
+from blsh_evaluation.tasks import CurveTask, TableTask
 from blsh_trainer.audio import read_audio
+from blsh_trainer.metrics import si_sdr
 from blsh_trainer.quality import MEASURES
 from blsh_trainer.synthetic import write_corpus
 from click.testing import CliRunner
@@ -45,6 +49,8 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
             assert time.monotonic() < deadline
             time.sleep(0.05)
         said = interrupt(process)
+    (learned,) = out.glob("cache/blsh-*/projections.npz")
+    before = learned.stat()
     assert process.returncode == 130
     assert "Interrupted; to go on from here, repeat the command." in said
     assert "Traceback" not in said
@@ -52,6 +58,10 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = subprocess.run([*words, "--json"], capture_output=True, check=False, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == (out / "results.json").read_text()
+    assert (learned.stat().st_ino, learned.stat().st_mtime_ns) == (
+        before.st_ino,
+        before.st_mtime_ns,
+    )
     return out
 
 
@@ -132,14 +142,41 @@ def test_the_report_needs_no_other_file(out: Path, tmp_path: Path) -> None:
         assert (out / name).read_bytes().startswith(b"\x89PNG")
 
 
-def test_sounds_are_what_was_scored(out: Path, tmp_path: Path) -> None:
-    for step in sorted(out.glob("cache/scores-*"))[:3]:
-        sound = read_audio(step / "example.flac")
-        assert sound.rate == 16000
-        assert sound.samples.shape[0] > 16000
+def test_sounds_are_what_was_scored(out: Path) -> None:
+    """The example's SI-SDR from its sound, of every step, is one that the tables have."""
+    results = json.loads((out / "results.json").read_text())
+    scored = {
+        round(system["utterances"]["SI-SDR"][0], 1)
+        for table in results["tables"]
+        for system in table["systems"].values()
+    }
+    spec = draw_specs(
+        open_test(out / "synthetic/speech/test", out / "synthetic/noise/test"), 4, 16000
+    )
+    speech = spec[0].read(0.0, 16000).speech
+    sounds = [read_audio(step / "example.flac") for step in out.glob("cache/scores-*")]
+    assert len(sounds) == 2 * len(SYSTEMS)
+    heard = [
+        si_sdr(speech, sound.samples[:, 0])
+        for sound in sounds
+        if sound.samples.shape[0] == speech.size
+    ]
+    opened = [value for value in heard if value > -5]  # the closed test has another utterance
+    assert len(opened) >= len(SYSTEMS)
+    assert {round(value, 1) for value in opened} <= scored
 
 
-def test_a_second_run_does_nothing_again(out: Path) -> None:
+def test_a_second_run_does_nothing_again(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("done again")
+
+    for task in (TableTask, CurveTask):
+        monkeypatch.setattr(task, "_build", refuse)
+    monkeypatch.setattr(
+        "blsh_evaluation.scoring.run_tasks", lambda tasks, jobs, done: [t.run() for t in tasks]
+    )
+    monkeypatch.setattr("blsh_evaluation.artefacts.learn", refuse)
+    monkeypatch.setattr("blsh_evaluation.artefacts.write_frames", refuse)
     before = {path: path.stat().st_mtime_ns for path in out.glob("cache/*")}
     done = CliRunner().invoke(
         evaluate, ["--synthetic", "--profile", "quick", "--jobs", "1", "-o", str(out)]
@@ -160,6 +197,7 @@ def test_a_second_run_does_nothing_again(out: Path) -> None:
         (["--synthetic", "-o", "out", "--model", "x"], "--model x: give NAME=FILE"),
         (["--synthetic", "-o", "out", "--model", "a=b.npz"], "b.npz"),
         (["--synthetic", "-o", "out", "--system", "x"], "--system x: give NAME=COMMAND"),
+        (["--synthetic", "-o", "out", "--system", "LSH=a {in} {out}"], "the name LSH is taken"),
     ],
 )
 def test_mistakes_end_in_one_line(

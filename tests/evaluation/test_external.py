@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import signal
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +15,7 @@ import pytest
 from blsh_evaluation.cache import Cache
 from blsh_evaluation.conditions import Condition
 from blsh_evaluation.external import Command, ExternalTask, aligned
+from blsh_evaluation.runner import run_tasks
 from blsh_evaluation.system import Unprocessed
 from blsh_evaluation.tasks import TableTask, read_rows, read_sound
 from blsh_evaluation.views import MixtureView
@@ -62,6 +67,31 @@ def test_failures_name_the_system(
     task = ExternalTask(Cache(tmp_path / "cache"), conditions[1], command(tmp_path, script))
     with pytest.raises(BlshError, match=message):
         task.run()
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_ctrl_c_ends_the_command_too(conditions: list[Condition], tmp_path: Path) -> None:
+    """What it was doing would go on without anybody waiting for it."""
+    running = tmp_path / "running"
+    script = (
+        "import os, pathlib, sys, time\n"
+        f"pathlib.Path({str(running)!r}).write_text(str(os.getpid()))\n"
+        "time.sleep(60)\n"
+    )
+    task = ExternalTask(Cache(tmp_path / "cache"), conditions[1], command(tmp_path, script))
+
+    def interrupt_when_running() -> None:
+        while not (running.exists() and running.read_text()):
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt_when_running).start()
+    with pytest.raises(KeyboardInterrupt):
+        run_tasks([task], 1, lambda done: None)
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{running.read_text()}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     assert list((tmp_path / "cache").iterdir()) == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import sys
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from blsh_evaluation.protocol import (
     read_genders,
     split_corpus,
 )
-from blsh_trainer.audio import write_wav
+from blsh_trainer.audio import read_mono, write_wav
 from blsh_trainer.errors import BlshError
 from blsh_trainer.synthetic import synthetic_noise, synthetic_speech
 
@@ -94,8 +95,44 @@ def test_recordings_too_short_to_keep_any_of_are_said(tmp_path: Path) -> None:
 def test_test_folders_must_be_others(corpus: Path) -> None:
     good = Folders.of_corpus(corpus)
     shared = Folders(good.speech_train, good.noise_train, good.speech_train, good.noise_test)
-    with pytest.raises(BlshError, match=r"--speech-test .* shares recordings with --speech-train"):
+    with pytest.raises(
+        BlshError, match=r"--speech-test .*: speaker1 is a folder of --speech-train"
+    ):
         split_corpus(shared, talkers=2, seed=0)
+
+
+def test_a_copy_under_another_name_is_found(tmp_path: Path) -> None:
+    folders = one_file_a_talker(tmp_path, 8.0)
+    shutil.copy(folders.speech_train / "train1/a.wav", folders.speech_test / "test2/b.wav")
+    with pytest.raises(BlshError, match=r"test2/b\.wav is the same recording as .*train1/a\.wav"):
+        split_corpus(folders, talkers=2, seed=0)
+
+
+def test_a_silent_end_of_a_noise_is_not_kept(tmp_path: Path) -> None:
+    folders = one_file_a_talker(tmp_path, 8.0)
+    samples = read_mono(folders.noise_train / "train/a.wav", 16000)
+    samples[-40000:] = 0
+    write_wav(folders.noise_train / "train/a.wav", samples, 16000)
+    with pytest.raises(BlshError, match=r"--noise-train .*: of no recording has the last quarter"):
+        split_corpus(folders, talkers=2, seed=0)
+
+
+def test_a_silent_stretch_in_the_open_test_is_named(tmp_path: Path) -> None:
+    folders = one_file_a_talker(tmp_path, 8.0)
+    samples = np.zeros(8 * 16000, np.float32)
+    samples[0] = 0.5
+    write_wav(folders.noise_test / "test/a.wav", samples, 16000)
+    protocol = open_test(folders.speech_test, folders.noise_test)
+    with pytest.raises(BlshError, match=r"test/a\.wav: the stretch that the test draws is silent"):
+        draw_specs(protocol, 3, 16000)
+
+
+def test_a_test_of_too_few_utterances_says_how_many_it_needs(tmp_path: Path) -> None:
+    folders = one_file_a_talker(tmp_path, 8.0)
+    protocol = open_test(folders.speech_test, folders.noise_test)
+    assert len(draw_specs(protocol, 6, 16000)) == 6
+    with pytest.raises(BlshError, match=r"--speech-test: .* 3 utterances for its 7 .* needs 4"):
+        draw_specs(protocol, 7, 16000)
 
 
 def test_missing_folder_is_named(corpus: Path) -> None:
@@ -118,6 +155,9 @@ def test_genders_alternate_where_the_corpus_tells() -> None:
 def test_genders_are_read_from_a_table(tmp_path: Path) -> None:
     assert read_genders(tmp_path) == {}
     (tmp_path / "speakers.csv").write_text("speaker,gender\nanna, F\nben,M\n")
+    with pytest.raises(BlshError, match="names no folder beside it"):
+        read_genders(tmp_path)
+    (tmp_path / "ben").mkdir()
     assert read_genders(tmp_path) == {"anna": "f", "ben": "m"}
     (tmp_path / "speakers.csv").write_text("name,sex\nanna,F\n")
     with pytest.raises(BlshError, match=r"speakers\.csv: cannot be read"):

@@ -61,8 +61,9 @@ def test_a_failed_task_ends_the_run_with_its_message() -> None:
 
 
 def test_a_process_that_is_killed_is_said() -> None:
-    with pytest.raises(BlshError, match=r"big: its process was ended from outside.*--jobs"):
-        run_tasks([Die(0, "big")], 1, lambda task: None)
+    tasks = [Sleep(0.5, "small"), Die(0, "big"), Sleep(0, "later"), Sleep(0, "last")]
+    with pytest.raises(BlshError, match=r"--jobs: a process was ended from outside"):
+        run_tasks(tasks, 2, lambda task: None)
 
 
 def test_ctrl_c_ends_all_processes_quietly() -> None:

@@ -6,6 +6,7 @@ STOI and PESQ come from the packages pystoi and pesq; without them their scores 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,17 @@ def mean_scores(
 def left_out(scores: Mapping[str, Any]) -> dict[str, str]:
     """Measures that some scores lack, and the package that each of them needs."""
     return {name: package for name, package in PACKAGES.items() if name not in scores}
+
+
+def package_versions() -> dict[str, str | None]:
+    """Versions of the packages that STOI and PESQ come from; ``None`` for what is not installed."""
+    found: dict[str, str | None] = {}
+    for package in PACKAGES.values():
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = None
+    return found
 
 
 def _stoi(speech: FloatArray, estimate: FloatArray, rate: int) -> float:
