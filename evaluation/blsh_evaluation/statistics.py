@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -47,11 +48,15 @@ def summarise(values: DoubleArray) -> Summary:
 def resampled_means(values: DoubleArray) -> DoubleArray:
     """Means of `RESAMPLES` resamples of the rows: ``(RESAMPLES, m)`` from ``(n, m)``."""
     n = values.shape[0]
-    rng = np.random.default_rng(_SEED)
-    # How often each row is drawn, which is all that a mean needs of a resample.
-    counts = rng.multinomial(n, np.full(n, 1 / n), RESAMPLES)
-    means: DoubleArray = counts @ values / n
+    means: DoubleArray = _counts(n) @ values / n
     return means
+
+
+@lru_cache(maxsize=4)
+def _counts(n: int) -> DoubleArray:
+    """How often each resample draws each row, which is all that a mean needs of it."""
+    rng = np.random.default_rng(_SEED)
+    return rng.multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(np.float64)
 
 
 def interval(resampled: DoubleArray) -> tuple[float, float]:
