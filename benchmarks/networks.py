@@ -28,6 +28,7 @@ import numpy.typing as npt
 from blsh_evaluation.artefacts import Learning
 from blsh_evaluation.cache import Cache
 from blsh_evaluation.frame_store import FrameStore
+from blsh_evaluation.profiles import PROFILES
 from blsh_evaluation.protocol import Folders, split_corpus
 from blsh_trainer.audio import read_mono, write_wav
 from blsh_trainer.errors import INTERRUPTED, BlshError
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from network_models import MaskNetwork
     from torch import Tensor
 
-TALKERS, SPLIT_SEED = 60, 0
+TALKERS, SPLIT_SEED = PROFILES["full"].mixtures, 0
 """Of the closed test, as in `blsh-evaluate`; what it keeps from BLSH is kept from networks too."""
 _DENOISING_BATCH = 16
 
