@@ -40,7 +40,7 @@ class Profile:
 PROFILES = {
     "quick": Profile(
         name="quick",
-        mixtures=4,
+        mixtures=3,
         snrs_db=(0.0,),
         n_bits=50,
         curve_bits=(5, 10, 25, 50),

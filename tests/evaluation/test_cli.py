@@ -151,7 +151,9 @@ def test_sounds_are_what_was_scored(out: Path) -> None:
         for system in table["systems"].values()
     }
     spec = draw_specs(
-        open_test(out / "synthetic/speech/test", out / "synthetic/noise/test"), 4, 16000
+        open_test(out / "synthetic/speech/test", out / "synthetic/noise/test"),
+        QUICK.mixtures,
+        16000,
     )
     speech = spec[0].read(0.0, 16000).speech
     sounds = [read_audio(step / "example.flac") for step in out.glob("cache/scores-*")]
@@ -214,7 +216,7 @@ def test_mistakes_end_in_one_line(
 
 def test_a_corpus_that_is_too_small_says_what_is_missing(tmp_path: Path) -> None:
     corpus = tmp_path / "corpus"
-    write_corpus(corpus, speakers=2, clips=2, seconds=2.0)
+    write_corpus(corpus, speakers=3, clips=2, seconds=2.0)
     done = CliRunner().invoke(
         evaluate, ["--corpus", str(corpus), "--profile", "quick", "-o", str(tmp_path / "out")]
     )

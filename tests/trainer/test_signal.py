@@ -126,11 +126,10 @@ def test_noise_types_are_drawn_equally_often(
 ) -> None:
     read: list[str] = []
 
-    def read_mono(path: Path, rate: int) -> np.ndarray:  # type: ignore[type-arg]
+    def read_clip(path: Path, rate: int) -> np.ndarray:  # type: ignore[type-arg]
         read.append(path.parent.name)
         return np.ones(rate // 10, np.float32)
 
-    monkeypatch.setattr("blsh_trainer.mixing.read_mono", read_mono)
     monkeypatch.setattr("blsh_trainer.mixing.lru_cache", lambda maxsize: lambda f: f)
     noise = [tmp_path / "many" / str(i) for i in range(9)] + [tmp_path / "few" / "0"]
     drawn = draw_mixtures(
@@ -140,6 +139,7 @@ def test_noise_types_are_drawn_equally_often(
         snrs_db=[0],
         minutes=1,
         rng=np.random.default_rng(0),
+        read=read_clip,
     )
     assert len(list(drawn)) == 600
     # Binomial with p = 1/2: 600 draws stay within 5 standard deviations of 300.
