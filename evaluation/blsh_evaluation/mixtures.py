@@ -11,7 +11,8 @@ import numpy.typing as npt
 from blsh_trainer.errors import BlshError
 from blsh_trainer.mixing import Mixture
 
-from blsh_evaluation.protocol import Part, Protocol, in_turn
+from blsh_evaluation.protocol import Protocol
+from blsh_evaluation.recordings import Part, in_turn
 
 SECONDS = 5.0
 """Longer utterances are cut."""

@@ -7,18 +7,19 @@ so that each counts alike, women and men too where the corpus tells who is who.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from blsh_trainer.audio import list_audio, read_mono
+from blsh_trainer.audio import list_audio
 from blsh_trainer.errors import BlshError
 from blsh_trainer.mixing import FloatArray
+
+from blsh_evaluation.recordings import Corner, Part, by_folder, digest, in_turn, read_genders
 
 HELD_OUT_UTTERANCES = 0.15
 """Of a talker with several recordings, the share that the closed test keeps; at least one."""
@@ -26,42 +27,8 @@ HELD_OUT_TAIL = 0.25
 """Of a recording that is all there is of a talker or of a noise, the share at its end."""
 MIN_SECONDS, MIN_NOISE_SECONDS = 1.5, 0.5
 """What is kept of a recording has to be this long, with sound in it; noise is repeated."""
-SPEAKERS_FILE = "speakers.csv"
 
 _SPLIT_STREAM = 31
-
-
-@dataclass(frozen=True)
-class Part:
-    """A stretch of a recording.
-
-    Attributes:
-        path: The recording.
-        start: Where it begins, as a share of the recording's length.
-        stop: Where it ends, likewise.
-    """
-
-    path: Path
-    start: float = 0.0
-    stop: float = 1.0
-
-    def read(self, rate: int) -> FloatArray:
-        """``(n,)`` float32 at ``rate`` Hz."""
-        samples = read_mono(self.path, rate)
-        return samples[round(self.start * samples.size) : round(self.stop * samples.size)]
-
-
-@dataclass(frozen=True)
-class Corner:
-    """One side of a test: the parts to draw from, by talker or noise type.
-
-    Attributes:
-        parts: Parts of recordings by the name of their folder.
-        genders: What the corpus says of each talker; empty where it says nothing.
-    """
-
-    parts: Mapping[str, tuple[Part, ...]]
-    genders: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -212,44 +179,6 @@ def open_test(speech: Path, noise: Path) -> Protocol:
     )
 
 
-def by_folder(directory: Path) -> dict[str, list[Path]]:
-    """Recordings by the folder in ``directory`` that they are in, however deep, in order of names.
-
-    Raises:
-        BlshError: There are none.
-    """
-    folders: dict[str, list[Path]] = {}
-    for path in list_audio(directory):
-        name, *below = path.relative_to(directory).parts
-        folders.setdefault(name if below else ".", []).append(path)
-    return folders
-
-
-def read_genders(directory: Path) -> dict[str, str]:
-    """What ``speakers.csv`` in a folder of talkers says of them; nothing where it is not there.
-
-    Raises:
-        BlshError: It has no columns ``speaker`` and ``gender``.
-    """
-    path = directory / SPEAKERS_FILE
-    if not path.exists():
-        return {}
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        genders = {row["speaker"].strip(): row["gender"].strip().lower() for row in rows}
-    except (KeyError, AttributeError, UnicodeDecodeError, csv.Error, OSError) as error:
-        raise BlshError(
-            f"{path}: cannot be read as a table of speakers; give it the columns "
-            "speaker and gender, or remove it"
-        ) from error
-    if not any((directory / name).is_dir() for name in genders):
-        raise BlshError(
-            f"{path}: names no folder beside it; give the names of the talkers' folders"
-        )
-    return genders
-
-
 def _check_apart(
     kind: str, train: Path, heard: Mapping[str, Sequence[Path]], test: Path, unheard: Corner
 ) -> None:
@@ -263,19 +192,14 @@ def _check_apart(
             f"--{kind}-test {test}: {names[0]} is a folder of --{kind}-train {train} as well; the "
             "open test needs others"
         )
-    digests = {_digest(path): path for paths in heard.values() for path in paths}
+    digests = {digest(path): path for paths in heard.values() for path in paths}
     for parts in unheard.parts.values():
         for part in parts:
-            if _digest(part.path) in digests:
+            if digest(part.path) in digests:
                 raise BlshError(
                     f"--{kind}-test {test}: {part.path} is the same recording as "
-                    f"{digests[_digest(part.path)]} of the training; remove one of them"
+                    f"{digests[digest(part.path)]} of the training; remove one of them"
                 )
-
-
-@cache
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _test_talkers(
@@ -325,23 +249,6 @@ def _kept_of_talker(
     )
 
 
-def in_turn(
-    names: Sequence[str], genders: Mapping[str, str], rng: np.random.Generator
-) -> list[str]:
-    """Names in a random order in which genders alternate, where they are known.
-
-    What is over of the more frequent gender comes last, those of whom nothing is said in between.
-    """
-    order = [str(name) for name in rng.permutation(names)]
-    if not any(name in genders for name in names):
-        return order
-    groups: dict[str, list[str]] = {}
-    for name in order:
-        groups.setdefault(genders.get(name, ""), []).append(name)
-    rank = {name: place for group in groups.values() for place, name in enumerate(group)}
-    return sorted(order, key=lambda name: rank[name])
-
-
 def _whole(folders: Mapping[str, Sequence[Path]], genders: Mapping[str, str]) -> Corner:
     return Corner(
         {name: tuple(Part(path) for path in paths) for name, paths in folders.items()}, genders
@@ -349,7 +256,7 @@ def _whole(folders: Mapping[str, Sequence[Path]], genders: Mapping[str, str]) ->
 
 
 def _fingerprint(folders: Folders, heard: Sequence[Part]) -> str:
-    digest = hashlib.sha256()
+    fingerprint = hashlib.sha256()
     for folder in (
         folders.speech_train,
         folders.noise_train,
@@ -357,9 +264,9 @@ def _fingerprint(folders: Folders, heard: Sequence[Part]) -> str:
         folders.noise_test,
     ):
         for path in list_audio(folder):
-            digest.update(f"{path.relative_to(folder).as_posix()} {_digest(path)}\n".encode())
-        digest.update(repr(sorted(read_genders(folder).items())).encode())
+            fingerprint.update(f"{path.relative_to(folder).as_posix()} {digest(path)}\n".encode())
+        fingerprint.update(repr(sorted(read_genders(folder).items())).encode())
     for part in heard:
         name = part.path.relative_to(folders.speech_train).as_posix()
-        digest.update(f"{name} {part.start} {part.stop}\n".encode())
-    return digest.hexdigest()
+        fingerprint.update(f"{name} {part.start} {part.stop}\n".encode())
+    return fingerprint.hexdigest()

@@ -10,16 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from blsh_evaluation.mixtures import draw_specs
-from blsh_evaluation.protocol import (
-    HELD_OUT_TAIL,
-    Folders,
-    Part,
-    Protocols,
-    in_turn,
-    open_test,
-    read_genders,
-    split_corpus,
-)
+from blsh_evaluation.protocol import HELD_OUT_TAIL, Folders, Protocols, open_test, split_corpus
+from blsh_evaluation.recordings import Part, in_turn, read_genders
 from blsh_trainer.audio import read_mono, write_wav
 from blsh_trainer.errors import BlshError
 from blsh_trainer.synthetic import synthetic_noise, synthetic_speech
