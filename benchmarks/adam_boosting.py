@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from blsh_trainer.boosting import TARGET_QUANTILES, Learned, Target
+from blsh_trainer.boosting import TARGET_QUANTILES, Learned, Target, target_threshold
 from blsh_trainer.hashing import bit_signs, hash_bits
 from blsh_trainer.similarity import (
     boosting_coefficient,
@@ -68,8 +68,7 @@ def make_segments(features: FloatArray, aim: Target, seed: int) -> list[Segment]
     parts = [np.sort(part) for part in np.array_split(order, features.shape[0] // SEGMENT)]
     targets = [self_similarity(features[part]) for part in parts]
     if (quantile := TARGET_QUANTILES[aim]) is not None:
-        pairs = np.triu_indices(parts[0].size, 1)
-        threshold = min(float(np.quantile(targets[0][pairs], quantile)), 0.999)
+        threshold = target_threshold(targets[0], quantile)
         targets = [rescaled_target(target, threshold) for target in targets]
     return [
         Segment(features[part], target, *distance_terms(target, "squared"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import fields
 from pathlib import Path
 
 import click
@@ -29,7 +30,6 @@ MAX_JOBS = 8
 """More are of use only where there is memory for them."""
 
 _FOLDER = click.Path(path_type=Path)
-_ROLES = ("speech_train", "noise_train", "speech_test", "noise_test")
 
 
 @click.command(context_settings={"show_default": True, "help_option_names": ["-h", "--help"]})
@@ -163,7 +163,7 @@ def _folders(
         write_corpus(corpus, speakers=8, clips=4, seconds=4.0)
     usual = None if corpus is None else Folders.of_corpus(corpus)
     chosen = {}
-    for role in _ROLES:
+    for role in (field.name for field in fields(Folders)):
         folder = given[role] or (None if usual is None else getattr(usual, role))
         if folder is None:
             raise BlshError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -123,12 +123,7 @@ def _similarities(
 
 def _describe(folders: Folders, protocols: Protocols, store: FrameStore) -> Corpus:
     return Corpus(
-        folders={
-            "speech_train": str(folders.speech_train),
-            "noise_train": str(folders.noise_train),
-            "speech_test": str(folders.speech_test),
-            "noise_test": str(folders.noise_test),
-        },
+        folders={role: str(folder) for role, folder in asdict(folders).items()},
         fingerprint=protocols.fingerprint,
         training_minutes=round(store.seconds / 60, 2),
         training_frames=store.n_frames,

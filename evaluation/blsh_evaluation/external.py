@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shlex
 import shutil
@@ -23,6 +22,7 @@ from scipy import fft
 
 from blsh_evaluation.cache import Cache
 from blsh_evaluation.conditions import Condition
+from blsh_evaluation.recordings import digest
 from blsh_evaluation.tasks import write_scores
 from blsh_evaluation.views import MixtureView
 
@@ -66,7 +66,7 @@ class Command:
         """The command and the contents of the files that it names, as JSON has them."""
         program, *rest = shlex.split(self.template)
         paths = [Path(shutil.which(program) or program), *map(Path, rest)]
-        return [self.template, *(_digest(path) for path in paths if path.is_file())]
+        return [self.template, *(digest(path) for path in paths if path.is_file())]
 
     def run(self, source: Path, sink: Path) -> None:
         """Run it on a folder of WAV files; what ends this process ends the command as well.
@@ -171,7 +171,3 @@ def aligned(view: MixtureView, estimate: FloatArray) -> FloatArray:
 
 def _name(place: int) -> str:
     return f"{place:04d}.wav"
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +29,9 @@ MIN_SECONDS, MIN_NOISE_SECONDS = 1.5, 0.5
 """What is kept of a recording has to be this long, with sound in it; noise is repeated."""
 
 _SPLIT_STREAM = 31
+
+Contents = Mapping[Path, Mapping[Path, str]]
+"""Digests of the recordings of each folder."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,10 @@ class Folders:
     speech_test: Path
     noise_test: Path
 
+    def each(self) -> tuple[Path, ...]:
+        """All four."""
+        return self.speech_train, self.noise_train, self.speech_test, self.noise_test
+
     @classmethod
     def of_corpus(cls, corpus: Path) -> Folders:
         """The usual layout: ``{speech,noise}/{train,test}``."""
@@ -141,10 +148,9 @@ def split_corpus(folders: Folders, *, talkers: int, seed: int, rate: int = 16000
         for name, paths in speech.items()
         for part in (tested[name][0] if name in tested else [Part(path) for path in paths])
     ]
-    cut = 1 - HELD_OUT_TAIL
-    heard_noise = [Part(path, 0.0, cut) for paths in noise.values() for path in paths]
+    heard_noise = [_cut(path)[0] for paths in noise.values() for path in paths]
     kept_noise = _usable(
-        {name: tuple(Part(path, cut, 1.0) for path in paths) for name, paths in noise.items()}, rate
+        {name: tuple(_cut(path)[1] for path in paths) for name, paths in noise.items()}, rate
     )
     if not kept_noise:
         raise BlshError(
@@ -157,12 +163,28 @@ def split_corpus(folders: Folders, *, talkers: int, seed: int, rate: int = 16000
         Corner(kept_noise, {}),
     )
     unheard = open_test(folders.speech_test, folders.noise_test)
-    _check_apart("speech", folders.speech_train, speech, folders.speech_test, unheard.speech)
-    _check_apart("noise", folders.noise_train, noise, folders.noise_test, unheard.noise)
+    contents = {
+        folder: {path: digest(path) for path in list_audio(folder)} for folder in folders.each()
+    }
+    for kind, train, test, names in (
+        (
+            "speech",
+            folders.speech_train,
+            folders.speech_test,
+            speech.keys() & unheard.speech.parts.keys(),
+        ),
+        (
+            "noise",
+            folders.noise_train,
+            folders.noise_test,
+            noise.keys() & unheard.noise.parts.keys(),
+        ),
+    ):
+        _check_apart(kind, train, test, names, contents)
     return Protocols(
         TrainingSide(tuple(heard_speech), tuple(heard_noise)),
         (closed, unheard),
-        _fingerprint(folders, heard_speech),
+        _fingerprint(folders.speech_train, contents, heard_speech),
     )
 
 
@@ -179,27 +201,24 @@ def open_test(speech: Path, noise: Path) -> Protocol:
     )
 
 
-def _check_apart(
-    kind: str, train: Path, heard: Mapping[str, Sequence[Path]], test: Path, unheard: Corner
-) -> None:
+def _check_apart(kind: str, train: Path, test: Path, shared: Set[str], contents: Contents) -> None:
     """Raise `BlshError` where test and training have folders of one name, or recordings, in common.
 
     Recordings are compared by their contents: a copy under another name is the same recording.
     """
-    names = sorted((heard.keys() & unheard.parts.keys()) - {"."})
+    names = sorted(shared - {"."})
     if names:
         raise BlshError(
             f"--{kind}-test {test}: {names[0]} is a folder of --{kind}-train {train} as well; the "
             "open test needs others"
         )
-    digests = {digest(path): path for paths in heard.values() for path in paths}
-    for parts in unheard.parts.values():
-        for part in parts:
-            if digest(part.path) in digests:
-                raise BlshError(
-                    f"--{kind}-test {test}: {part.path} is the same recording as "
-                    f"{digests[digest(part.path)]} of the training; remove one of them"
-                )
+    heard = {content: path for path, content in contents[train].items()}
+    for path, content in contents[test].items():
+        if content in heard:
+            raise BlshError(
+                f"--{kind}-test {test}: {path} is the same recording as "
+                f"{heard[content]} of the training; remove one of them"
+            )
 
 
 def _test_talkers(
@@ -235,12 +254,17 @@ def _has_sound(part: Part, rate: int, least: float) -> bool:
     return samples.size >= least and bool(samples.any())
 
 
+def _cut(path: Path) -> tuple[Part, Part]:
+    """The part of a recording that training hears, and the tail that is kept from it."""
+    return Part(path, 0.0, 1 - HELD_OUT_TAIL), Part(path, 1 - HELD_OUT_TAIL, 1.0)
+
+
 def _kept_of_talker(
     paths: Sequence[Path], rng: np.random.Generator
 ) -> tuple[list[Part], list[Part]]:
     if len(paths) == 1:
-        cut = 1 - HELD_OUT_TAIL
-        return [Part(paths[0], 0.0, cut)], [Part(paths[0], cut, 1.0)]
+        heard, tail = _cut(paths[0])
+        return [heard], [tail]
     count = max(1, math.floor(HELD_OUT_UTTERANCES * len(paths)))
     kept = set(rng.choice(len(paths), count, replace=False).tolist())
     return (
@@ -255,18 +279,13 @@ def _whole(folders: Mapping[str, Sequence[Path]], genders: Mapping[str, str]) ->
     )
 
 
-def _fingerprint(folders: Folders, heard: Sequence[Part]) -> str:
+def _fingerprint(speech_train: Path, contents: Contents, heard: Sequence[Part]) -> str:
     fingerprint = hashlib.sha256()
-    for folder in (
-        folders.speech_train,
-        folders.noise_train,
-        folders.speech_test,
-        folders.noise_test,
-    ):
-        for path in list_audio(folder):
-            fingerprint.update(f"{path.relative_to(folder).as_posix()} {digest(path)}\n".encode())
+    for folder, digests in contents.items():
+        for path, content in digests.items():
+            fingerprint.update(f"{path.relative_to(folder).as_posix()} {content}\n".encode())
         fingerprint.update(repr(sorted(read_genders(folder).items())).encode())
     for part in heard:
-        name = part.path.relative_to(folders.speech_train).as_posix()
+        name = part.path.relative_to(speech_train).as_posix()
         fingerprint.update(f"{name} {part.start} {part.stop}\n".encode())
     return fingerprint.hexdigest()

@@ -6,7 +6,6 @@ import csv
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -105,7 +104,6 @@ def in_turn(
     return sorted(order, key=lambda name: rank[name])
 
 
-@cache
 def digest(path: Path) -> str:
     """SHA-256 of a file's contents."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

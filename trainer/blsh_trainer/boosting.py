@@ -107,6 +107,17 @@ class _Segment:
     constant: float
 
 
+def target_threshold(similarity: FloatArray, quantile: float) -> float:
+    """The similarity that `rescaled_target` maps to 1/2: a quantile over pairs of frames.
+
+    Args:
+        similarity: ``(n, n)`` S of a segment.
+        quantile: Of S over its pairs, 0 to 1.
+    """
+    pairs = np.triu_indices(similarity.shape[0], 1)
+    return min(float(np.quantile(similarity[pairs], quantile)), 0.999)
+
+
 class BoostedHashing:
     """Learn hash bits whose agreement follows the similarity of frames.
 
@@ -223,9 +234,7 @@ class BoostedHashing:
         """The similarity that the target maps to 1/2."""
         if self.target_quantile is None:
             return None
-        pairs = np.triu_indices(features.shape[0], 1)
-        similarity = self_similarity(features)[pairs]
-        return min(float(np.quantile(similarity, self.target_quantile)), 0.999)
+        return target_threshold(self_similarity(features), self.target_quantile)
 
     def _round(
         self,
