@@ -72,6 +72,7 @@ VARIANTS = (
     Variant("3-bit masks", replace(BASE, mask_bits=3)),
     Variant("without the frame before", without=(1,)),
     Variant("without the averages over 4 and 64 frames", without=(2, 4)),
+    Variant("without the noise tracker", replace(BASE, noise_trackers=())),
     Variant("without the noise floor", without=(5,)),
     Variant("without the ceiling", without=(6,)),
     Variant("with a quarter of the projections", replace(BASE, words=2, compared=2)),
@@ -113,19 +114,27 @@ def run(args: argparse.Namespace) -> None:
 def trained(variant: Variant, frames: CondensedFrames) -> Model:
     """The model of a variant."""
     of = frames
+    if not variant.options.noise_trackers:
+        of = _without_noise_trackers(frames)
     if variant.without:
-        kinds = variant.options.kinds
-        kept = np.ones(frames.features.shape[1], bool)
-        for kind in variant.without:
-            kept[kind::kinds] = False
+        kept = np.ones(variant.options.kinds, bool)
+        kept[list(variant.without)] = False
         # A feature that is always zero teaches nothing, and costs its place in the tables.
-        mean = np.where(kept, frames.mean, 0).astype(np.float32)
-        of = replace(frames, features=frames.features * kept, mean=mean)
+        mean = of.mean * np.tile(kept, of.gains.shape[1])
+        of = replace(of, features=of.features * kept[: of.features.shape[2]], mean=mean)
     if variant.unweighted:
         energy = float(of.weights.astype(np.float64).mean())
         of = replace(of, weights=np.full_like(of.weights, energy))
     model = learn(variant.options, of)
     return _blind(model, variant.without) if variant.without else model
+
+
+def _without_noise_trackers(frames: CondensedFrames) -> CondensedFrames:
+    """The same frames as they are collected without noise trackers."""
+    kinds = frames.features.shape[2]
+    mean = frames.mean.reshape(frames.gains.shape[1], -1)[:, :kinds].reshape(-1)
+    nothing = {"noise": frames.noise[..., :0], "levels": frames.levels[:0], "noise_trackers": ()}
+    return replace(frames, mean=mean, **nothing)  # type: ignore[arg-type]
 
 
 def _blind(model: Model, without: tuple[int, ...]) -> Model:

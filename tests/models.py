@@ -90,6 +90,7 @@ class CondensedSpec:
     Attributes:
         n_cells: Cells, of uneven widths.
         trackers: Rise and fall shifts.
+        noise_trackers: Shifts.
         groups: Rows and feature range of each hash group; ``None``: all features.
         entries: Entries of the dictionaries, in turn.
         neighbours: Neighbours of the dictionaries, in turn.
@@ -101,6 +102,7 @@ class CondensedSpec:
 
     n_cells: int = 30
     trackers: tuple[tuple[int, int], ...] = ((0, 0), (6, 2))
+    noise_trackers: tuple[int, ...] = ()
     groups: tuple[tuple[int, tuple[int, int] | None], ...] = ((32, None), (64, (3, 60)))
     entries: tuple[int, ...] = (64,)
     neighbours: tuple[int, ...] = (4,)
@@ -121,7 +123,7 @@ def random_condensed_model(
     rng = np.random.default_rng(seed)
     inner = 1 + rng.choice(geometry.n_bins - 1, spec.n_cells - 1, replace=False)
     grid = np.concatenate([[0], np.sort(inner), [geometry.n_bins]]).astype(np.uint16)
-    n_features = spec.n_cells * (1 + len(spec.trackers))
+    n_features = spec.n_cells * (1 + len(spec.trackers) + len(spec.noise_trackers))
     hashes = []
     for n_rows, feature_range in spec.groups:
         low, high = feature_range or (0, n_features)
@@ -142,6 +144,7 @@ def random_condensed_model(
     condensed = Condensed(
         grid=grid,
         trackers=spec.trackers,
+        noise_trackers=spec.noise_trackers,
         hashes=tuple(hashes),
         dictionaries=tuple(dictionaries),
         mask_bits=spec.mask_bits,
@@ -181,7 +184,7 @@ def _random_dictionary(
 
 
 CONDENSED_MODELS: dict[str, Model] = {
-    "one layer": random_condensed_model(),
+    "one layer": random_condensed_model(spec=CondensedSpec(noise_trackers=(3, 0))),
     "three layers": random_condensed_model(
         Geometry(8000, 256, 64, "levels", "hann"),
         CondensedSpec(
@@ -218,7 +221,8 @@ CONDENSED_MODELS: dict[str, Model] = {
         CondensedSpec(
             n_cells=90,
             trackers=((8, 3),),
-            groups=((64, (10, 100)), (192, (0, 179))),
+            noise_trackers=(12,),
+            groups=((64, (10, 100)), (192, (0, 269))),
             entries=(70,),
             neighbours=(40, 70),
             layers=2,
@@ -230,7 +234,15 @@ CONDENSED_MODELS: dict[str, Model] = {
     ),
     "cells of one bin": random_condensed_model(
         Geometry(8000, 64, 32, "levels", "sine"),
-        CondensedSpec(n_cells=33, entries=(64, 32), mask_bits=4, neighbours=(30,), width=40),
+        CondensedSpec(
+            n_cells=33,
+            trackers=(),
+            noise_trackers=(2,),
+            entries=(64, 32),
+            mask_bits=4,
+            neighbours=(30,),
+            width=40,
+        ),
         seed=4,
     ),
 }
@@ -243,6 +255,7 @@ def typical_condensed_model(
     spec = CondensedSpec(
         n_cells=136,
         trackers=((0, 0), (7, 2)),
+        noise_trackers=(3,),
         groups=tuple((32, (24 * n, 24 * n + 228)) for n in range(n_groups)),
         neighbours=(neighbours,),
         words=((0, n_words),),

@@ -70,6 +70,7 @@ class CondensedLayout:
         cell_end: ``(G,)`` uint16, bin after each cell; Nyquist is left out.
         log2_q8: Fraction of a level by mantissa.
         tracker_shifts: Rise and fall shifts, alternating, uint8.
+        noise_shifts: Shifts of the noise trackers, uint8.
         mask_bits: Bits a mask level.
         groups: One entry a group of projections.
         weights: int8, the rows of all groups (see `interleaved_rows_s8`).
@@ -85,13 +86,15 @@ class CondensedLayout:
         gain_release_q15: Default.
         n_words: 32-bit words of a frame's code.
         n_cells: G.
-        n_trackers: Trackers.
+        n_trackers: Trackers that follow levels alone.
+        n_noise_trackers: Trackers that follow where gains are low.
         max_neighbours: Largest K.
     """
 
     cell_end: npt.NDArray[np.uint16]
     log2_q8: npt.NDArray[np.uint8]
     tracker_shifts: npt.NDArray[np.uint8]
+    noise_shifts: npt.NDArray[np.uint8]
     mask_bits: int
     groups: tuple[HashGroupLayout, ...]
     weights: npt.NDArray[np.int8]
@@ -108,6 +111,7 @@ class CondensedLayout:
     n_words: int
     n_cells: int
     n_trackers: int
+    n_noise_trackers: int
     max_neighbours: int
 
     @property
@@ -135,7 +139,8 @@ class CondensedLayout:
     @property
     def flash_bytes(self) -> dict[str, int]:
         """Bytes of constant data by header."""
-        levels = self.cell_end.nbytes + self.log2_q8.nbytes + self.tracker_shifts.nbytes
+        tables = (self.cell_end, self.log2_q8, self.tracker_shifts, self.noise_shifts)
+        levels = sum(table.nbytes for table in tables)
         trained = {name: total_bytes(tables.values()) for name, tables in self.headers.items()}
         return {"blsh_levels.h": levels, **trained}
 
@@ -148,7 +153,7 @@ class CondensedLayout:
     @property
     def state_words(self) -> int:
         """32-bit words of the state that only condensed models have."""
-        return LANES * self.n_words + self.n_trackers * self.n_cells
+        return LANES * self.n_words + (self.n_trackers + self.n_noise_trackers) * self.n_cells
 
     @property
     def state_halfwords(self) -> int:
@@ -172,6 +177,7 @@ def lay_out_condensed(tables: CondensedTables, n_bins: int) -> CondensedLayout:
         cell_end=np.minimum(tables.grid[1:], n_bins - 1).astype(np.uint16),
         log2_q8=tables.log2_q8,
         tracker_shifts=shifts,
+        noise_shifts=np.array(tables.noise_trackers, np.uint8),
         mask_bits=tables.mask_bits,
         groups=tuple(_group_layout(group) for group in tables.hashes),
         weights=np.concatenate(rows),
@@ -188,6 +194,7 @@ def lay_out_condensed(tables: CondensedTables, n_bins: int) -> CondensedLayout:
         n_words=tables.n_words,
         n_cells=tables.n_cells,
         n_trackers=len(tables.trackers),
+        n_noise_trackers=len(tables.noise_trackers),
         max_neighbours=max(one.neighbours for one in tables.dictionaries),
     )
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from blsh_trainer.condensed_model import FEATURE_CLIP, LEVEL_ONE, warm_up_frames
 
 from blsh_codegen.condensed_tables import (
+    GAIN_ONE,
     MANTISSA_BITS,
     CondensedTables,
     DictionaryTables,
@@ -26,6 +27,8 @@ COMPONENT_BITS = 15
 RECIPROCAL_BITS = 20
 VOTE_SHIFT = 16
 MAX_FRAMES_COUNTED = 255
+STEP_SHIFT = 7
+"""From features in Q8 times gains in Q15 to noise trackers in Q16."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +55,34 @@ class CondensedTrace:
 def analyse(tables: CondensedTables, levels: Int64Array, frame: int, hop: int) -> CondensedTrace:
     """From the levels of all frames of a signal to the votes on its cells.
 
+    A frame at a time where noise trackers need the gains of the frame before.
+
     Args:
         tables: The quantised model.
         levels: ``(F, G)`` levels of the cells (see `cell_levels`).
         frame: Frame in samples.
         hop: Hop in samples.
     """
-    features = cell_features(levels, tables.trackers, warm_up_frames(frame, hop))
+    warm_up = warm_up_frames(frame, hop)
+    known = cell_features(levels, tables.trackers, warm_up)
+    if not tables.noise_trackers:
+        return _voted(tables, levels, known)
+    noise = np.zeros((levels.shape[1], len(tables.noise_trackers)), np.int64)
+    traces = []
+    for n, level in enumerate(levels):
+        if n < warm_up:
+            noise[:] = level[:, None] << 8
+        ahead = clipped(level[:, None] - (noise >> 8))
+        features = np.concatenate([known[n], ahead], axis=-1)
+        traces.append(_voted(tables, level[None], features[None]))
+        gains = tables.gain_q15.astype(np.int64)[traces[-1].votes[0]]
+        noise = followed_noise(noise, ahead, gains, tables.noise_trackers)
+    return _joined(traces, levels)
+
+
+def _voted(tables: CondensedTables, levels: Int64Array, cells: Int64Array) -> CondensedTrace:
+    """The trace of ``(F, G, kinds)`` features of frames."""
+    features = cells.reshape(cells.shape[0], -1)
     code = hash_code(features, tables.hashes)
     votes = np.zeros_like(levels)
     found = []
@@ -69,6 +93,18 @@ def analyse(tables: CondensedTables, levels: Int64Array, frame: int, hop: int) -
         found.append((index, distance))
     index_of, distance_of = zip(*found, strict=True)
     return CondensedTrace(levels, features, code, index_of, distance_of, votes)
+
+
+def _joined(traces: list[CondensedTrace], levels: Int64Array) -> CondensedTrace:
+    """The trace of all frames from those of each."""
+    return CondensedTrace(
+        levels=levels,
+        features=np.concatenate([one.features for one in traces]),
+        code=np.concatenate([one.code for one in traces]),
+        index=tuple(map(np.concatenate, zip(*(one.index for one in traces), strict=True))),
+        distance=tuple(map(np.concatenate, zip(*(one.distance for one in traces), strict=True))),
+        votes=np.concatenate([one.votes for one in traces]),
+    )
 
 
 def cell_levels(spectrum: Int64Array, tables: CondensedTables) -> Int64Array:
@@ -95,7 +131,10 @@ def log2_q8(power: Int64Array, mantissas_q8: npt.NDArray[np.uint8]) -> Int64Arra
 def cell_features(
     levels: Int64Array, trackers: tuple[tuple[int, int], ...], warm_up: int
 ) -> Int64Array:
-    """``(F, n_features)`` features in Q8 of the ``(F, G)`` levels of a signal's frames."""
+    """``(F, G, kinds)`` features in Q8 of the ``(F, G)`` levels of a signal's frames.
+
+    Those that levels alone decide.
+    """
     features = np.empty((*levels.shape, 1 + len(trackers)), np.int64)
     mean = levels.sum(axis=-1, keepdims=True) // levels.shape[-1]
     features[..., 0] = levels - mean
@@ -111,9 +150,27 @@ def cell_features(
                 ahead = target - tracked
                 shift = np.where(ahead < 0, fall, min(rise, seen - warm_up))
                 tracked = tracked + (ahead >> shift)
-    flat = features.reshape(levels.shape[0], -1)
-    clipped: Int64Array = np.clip(flat, -FEATURE_CLIP, FEATURE_CLIP)
-    return clipped
+    return clipped(features)
+
+
+def followed_noise(
+    noise: Int64Array, ahead: Int64Array, gains: Int64Array, shifts: tuple[int, ...]
+) -> Int64Array:
+    """Noise trackers after a frame.
+
+    Args:
+        noise: ``(G, R)`` noise trackers in Q16.
+        ahead: ``(G, R)`` features above them in Q8.
+        gains: ``(G,)`` gains in Q15 that the cells' votes give.
+        shifts: Shift of each noise tracker.
+    """
+    step = (GAIN_ONE + 1 - gains[:, None]) * ahead
+    return noise + (step >> (np.array(shifts) + STEP_SHIFT))
+
+
+def clipped(features: Int64Array) -> Int64Array:
+    """Features within the range that is hashed."""
+    return np.clip(features, -FEATURE_CLIP, FEATURE_CLIP)
 
 
 def hash_code(features: Int64Array, hashes: tuple[HashTables, ...]) -> CodeArray:

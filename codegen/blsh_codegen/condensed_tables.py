@@ -82,6 +82,7 @@ class CondensedTables:
         gain_q15: Gain for each sum of votes in Q4.
         gain_floor_q15: Default of the least gain.
         gain_release_q15: Default of the least part of the gain before.
+        noise_trackers: Shift of each noise tracker.
     """
 
     grid: npt.NDArray[np.uint16]
@@ -93,6 +94,7 @@ class CondensedTables:
     gain_q15: Int16Array
     gain_floor_q15: int
     gain_release_q15: int
+    noise_trackers: tuple[int, ...]
 
     @property
     def n_cells(self) -> int:
@@ -102,7 +104,7 @@ class CondensedTables:
     @property
     def n_kinds(self) -> int:
         """Features a cell."""
-        return 1 + len(self.trackers)
+        return 1 + len(self.trackers) + len(self.noise_trackers)
 
     @property
     def n_features(self) -> int:
@@ -128,6 +130,7 @@ def quantise_condensed(condensed: Condensed) -> CondensedTables:
         gain_q15=vote_gains_q15(max_votes, condensed.vote_scale, condensed.vote_offset),
         gain_floor_q15=_part_q15(condensed.gain_floor),
         gain_release_q15=_part_q15(condensed.gain_release),
+        noise_trackers=condensed.noise_trackers,
     )
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from blsh_trainer.model_shape import LEVELS_PER_SYMBOL
+from blsh_trainer.mask_rate import LEVELS_PER_SYMBOL
 
 UInt8Array = npt.NDArray[np.uint8]
 

@@ -195,9 +195,11 @@ def _geometry(model: Model, layout: Layout) -> tuple[tuple[str, str], ...]:
 
 def _features(model: Model, layout: Layout) -> str:
     if layout.condensed is not None:
+        condensed = layout.condensed
+        n_trackers = condensed.n_trackers + condensed.n_noise_trackers
         return (
-            f"{model.n_features}: of each of {layout.condensed.n_cells} cells its level, and the "
-            f"level less that of {layout.condensed.n_trackers} trackers"
+            f"{model.n_features}: of each of {condensed.n_cells} cells its level, and the level "
+            f"less that of {n_trackers} trackers"
         )
     kind = "mel bands" if model.geometry.features == "mel" else "STFT magnitudes"
     return f"{model.n_features} {kind}, divided by their L2 norm"

@@ -78,12 +78,17 @@ def shape_of(tables: Tables, layout: Layout) -> Shape:
         numbers |= {
             "number of cells": condensed.n_cells,
             "number of trackers": condensed.n_trackers,
+            "number of noise trackers": condensed.n_noise_trackers,
             "number of hash groups": len(condensed.groups),
             "number of code words": condensed.n_words,
             "number of dictionaries": len(condensed.code_tables),
             "bits a mask level": condensed.mask_bits,
         }
-        arrays |= {"grid of cells": condensed.cell_end, "trackers": condensed.tracker_shifts}
+        arrays |= {
+            "grid of cells": condensed.cell_end,
+            "trackers": condensed.tracker_shifts,
+            "noise trackers": condensed.noise_shifts,
+        }
     checksums = {name: zlib.crc32(_little_endian(array)) for name, array in arrays.items()}
     return Shape(numbers, checksums, room)
 

@@ -49,6 +49,7 @@ _CONDENSED_ENTRIES = {
     "blsh_spread_code": "search",
     "blsh_nearest": "search",
     "blsh_vote": "masks",
+    "blsh_follow_noise": "features",
     "blsh_cell_gains": "masks",
     "blsh_bin_gains": "masks",
 }

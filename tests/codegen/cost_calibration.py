@@ -50,9 +50,9 @@ SHAPES: tuple[CondensedOptions, ...] = (
     CondensedOptions(),
     _SMALL,
     replace(_SMALL, words=2, compared=1, layers=2, entries=32, mask_bits=3),
-    replace(_SMALL, words=6, reach=1.0, neighbours=8, mask_bits=2),
+    replace(_SMALL, words=6, reach=1.0, neighbours=8, mask_bits=2, noise_trackers=()),
     replace(_SMALL, words=12, compared=4, reach=0.7, layers=4, neighbours=16),
-    replace(_SMALL, frame=512, hop=256, layers=4),
+    replace(_SMALL, frame=512, hop=256, layers=4, noise_trackers=(3, 5)),
     replace(_SMALL, frame=512, hop=256, words=8, compared=4, entries=128, mask_bits=3),
     replace(_SMALL, hop=256, words=8, reach=0.25, neighbours=8),
     replace(_SMALL, hop=256, words=3, compared=3, entries=128, layers=2),
@@ -82,7 +82,7 @@ _FRAME_STAGES = {
 STAGE_TERMS: dict[ModelKind, dict[str, tuple[str, ...]]] = {
     "condensed": {
         **_FRAME_STAGES,
-        "features": ("one", "frame", "cells", "features"),
+        "features": ("one", "frame", "cells", "features", "followed"),
         "projection": ("one", "macs", "rows", "words"),
         "search": ("one", "dictionaries", "planes", "blocks", "chosen", "voters"),
         "masks": ("one", "frame", "cells", "dictionaries", "votes", "voters", "covered"),
@@ -115,7 +115,9 @@ def synthetic_frames(options: CondensedOptions, seed: int = 0) -> CondensedFrame
         for _ in range(2)
     ]
     grid = make_grid(options.geometry)
-    return collect_condensed_frames(mixtures, options.geometry, grid, options.trackers)
+    return collect_condensed_frames(
+        mixtures, options.geometry, grid, options.trackers, options.noise_trackers
+    )
 
 
 def untrained(options: CondensedOptions) -> Model:

@@ -96,6 +96,10 @@ OTHERS = {
             condensed=dataclasses.replace(CONDENSED.condensed, trackers=((0, 0), (6, 3))),
         ),
     ),
+    "noise trackers is not the firmware's": (
+        random_condensed_model(spec=CondensedSpec(noise_trackers=(3,))),
+        random_condensed_model(spec=CondensedSpec(noise_trackers=(4,))),
+    ),
 }
 
 

@@ -217,7 +217,9 @@ def test_formulas_of_the_sizing_guide_hold(name: str, formulas: dict[str, Any]) 
     expected = {
         "window": formulas["window_bytes"](frame),
         "twiddle": formulas["twiddle_bytes"](frame),
-        "levels": formulas["levels_bytes"](n_cells, len(condensed.trackers)),
+        "levels": formulas["levels_bytes"](
+            n_cells, len(condensed.trackers), len(condensed.noise_trackers)
+        ),
         "projection": sum(
             formulas["projection_bytes"](1, group.row_length) for group in tables.groups
         ),
@@ -231,7 +233,7 @@ def test_formulas_of_the_sizing_guide_hold(name: str, formulas: dict[str, Any]) 
     most_counters = (32 * first.n_words).bit_length()
     scratch = max(1 + most_counters, formulas["up"](max(cells), 2 * (16 // bits)))
     state = formulas["state_bytes"](
-        frame, hop, n_cells, words, first.neighbours, scratch, len(condensed.trackers)
+        frame, hop, n_cells, words, first.neighbours, scratch, condensed.n_kinds - 1
     )
     assert state == layout.state_bytes
 

@@ -11,6 +11,7 @@ from blsh_trainer.levels import (
     ideal_gains,
     level_features,
     make_grid,
+    noise_features,
     tracked,
 )
 from blsh_trainer.model_file import Geometry
@@ -69,6 +70,15 @@ def test_shifts_of_zero_give_the_frame_before() -> None:
     levels = np.random.default_rng(0).random((5, 3)).astype(np.float32)
     before = tracked(levels, 0, 0, 1)
     assert np.abs(before[2:] - levels[1:-1]).max() < 1e-6
+
+
+def test_a_noise_tracker_follows_as_far_as_gains_are_low() -> None:
+    levels = np.array([[10.0], [10.0], [2.0], [2.0], [2.0], [90.0]], np.float32)
+    gains = np.array([[0.0], [1.0], [1.0], [0.0], [0.5], [0.0]], np.float32)
+    ahead = noise_features(levels, (1, 0), 1, lambda n, _: gains[n])
+    # Speech does not move it; noise by half of the way, or all of it, and half noise by half.
+    assert ahead[:, 0, 0].tolist() == [0, 0, -8, -8, -4, 15.99609375]
+    assert ahead[:, 0, 1].tolist() == [0, 0, -8, -8, 0, 15.99609375]
 
 
 def test_the_ideal_gains_have_the_least_error() -> None:

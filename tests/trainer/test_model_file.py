@@ -162,8 +162,8 @@ def with_header(path: Path, **changes: object) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"schema_version": 99}, "model schema 99, this version reads 1 to 2; upgrade blsh"),
-        ({"schema_version": 0}, "model schema 0, this version reads 1 to 2; train it again"),
+        ({"schema_version": 99}, "model schema 99, this version reads 1 to 3; upgrade blsh"),
+        ({"schema_version": 0}, "model schema 0, this version reads 1 to 3; train it again"),
         ({"hop": 128}, "--hop 128: at most half of --frame 128"),
         ({"hop": 8}, "--hop 8: at least an eighth of --frame 128"),
         ({"frame": 100}, "--frame 100: must be a power of two"),
@@ -231,6 +231,8 @@ def with_first(group: str, **changes: object) -> Callable[[Condensed], Condensed
         ({"grid": np.array([0, 3, 3, 65], np.uint16)}, "increase strictly"),
         ({"grid": np.array([0, 64], np.uint16)}, "edges from 0 to 65"),
         ({"trackers": ((13, 0), (6, 2))}, "tracker shifts"),
+        ({"trackers": ((6, 2),), "noise_trackers": (13,)}, "noise tracker's shift 13"),
+        ({"noise_trackers": (1,) * 15}, "17 trackers, at most 16"),
         ({"mask_bits": 5}, "mask_bits 5"),
         ({"mask_bits": 2}, "exceeds 2 bits"),
         ({"vote_scale": 0.0}, "vote_scale"),

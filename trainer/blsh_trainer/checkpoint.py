@@ -18,7 +18,7 @@ from blsh_trainer.errors import BlshError
 from blsh_trainer.files import write_atomically
 from blsh_trainer.json_values import parse_object
 
-_SCHEMA = 1
+_SCHEMA = 2
 _MOMENTS = ("parameters", "first", "second")
 
 
@@ -43,9 +43,10 @@ def save_checkpoint(
         "step": state.step,
         "mask_limit": state.mask_limit,
         "losses": list(state.losses),
+        "followed": state.followed,
     }
     arrays: dict[str, Any] = {"header": np.frombuffer(json.dumps(header).encode(), np.uint8)}
-    for moment in _MOMENTS:
+    for moment in _moments(state):
         for field in fields(Parameters):
             arrays[f"{moment}_{field.name}"] = getattr(getattr(state, moment), field.name)
     buffer = io.BytesIO()
@@ -76,17 +77,17 @@ def load_checkpoint(path: Path) -> tuple[TrainingState, CondensedOptions, str]:
         header = parse_object(arrays["header"].tobytes())
         if header["checkpoint"] != _SCHEMA:
             raise ValueError("another schema")
-        parameters, first, second = (
-            Parameters(**{f.name: arrays[f"{moment}_{f.name}"] for f in fields(Parameters)})
-            for moment in _MOMENTS
-        )
+        followed = int(header["followed"])
+        moments = {
+            moment: Parameters(**{f.name: arrays[f"{moment}_{f.name}"] for f in fields(Parameters)})
+            for moment in (_MOMENTS if followed == 0 else (*_MOMENTS, "leader"))
+        }
         state = TrainingState(
             step=int(header["step"]),
-            parameters=parameters,
-            first=first,
-            second=second,
             mask_limit=float(header["mask_limit"]),
             losses=tuple(header["losses"]),
+            followed=followed,
+            **moments,
         )
         return state, options_of(header["options"]), str(header["fingerprint"])
     except Exception as error:  # damage shows in zipfile, zlib, ast, json, struct or numpy
@@ -106,10 +107,15 @@ def check_checkpoint(state: TrainingState, plan: Plan, path: Path) -> None:
         "masks": (dictionaries, plan.entries, plan.widest),
         "log_sharpness": (dictionaries,),
     }
-    for moment in _MOMENTS:
+    for moment in _moments(state):
         for name, shape in expected.items():
             if getattr(getattr(state, moment), name).shape != shape:
                 raise BlshError(
                     f"--resume {path}: its {name} do not have the shape of this model; another "
                     "version of blsh-train wrote it; train again without --resume"
                 )
+
+
+def _moments(state: TrainingState) -> tuple[str, ...]:
+    """The names of a state's sets of parameters."""
+    return _MOMENTS if state.leader is None else (*_MOMENTS, "leader")

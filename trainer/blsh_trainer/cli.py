@@ -64,6 +64,14 @@ _SHARED_OPTIONS = ("rate", "minutes", "seed")
 )  # fmt: skip
 @click.option("--neighbours", default=_DEFAULT.neighbours, help="K, masks averaged a frame.")
 @click.option(
+    "--mask-bits", default=_DEFAULT.mask_bits,
+    help="Bits of a mask level, 1 to 4; 1 is the ideal binary mask.",
+)  # fmt: skip
+@click.option(
+    "--mask-slope", default=_DEFAULT.mask_slope, metavar="ERROR",
+    help="Save flash: gain error that a bit of a compressed mask is worth, such as 0.1.",
+)  # fmt: skip
+@click.option(
     "--method", type=click.Choice(["blsh", "lsh"]), default=_DEFAULT.method,
     help="Boosted or random projections.",
 )  # fmt: skip
@@ -93,7 +101,7 @@ _SHARED_OPTIONS = ("rate", "minutes", "seed")
 @click.option(
     "--resume", type=click.Path(path_type=Path), metavar="MODEL",
     help="Go on from a model of the same recordings; all its options become the defaults. "
-    "--projections, --dictionary and --neighbours may change.",
+    "--projections, --dictionary, --neighbours and what masks are made of may change.",
 )  # fmt: skip
 @click.option(
     "--validation/--no-validation", default=True,

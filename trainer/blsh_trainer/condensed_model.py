@@ -13,14 +13,17 @@ What float training and fixed point have to agree on:
   ``LEVEL_FULL_SCALE / frame``, where samples reach from -1 to 1. Levels that lie more than about
   30 below that of the frame's largest component are not resolved: power is rounded down.
 * **Features**, for each cell one of each kind in turn: its level less the mean level of all cells,
-  then, for each tracker, its level less the tracker's value before this frame. All are clipped to
-  ``+-FEATURE_CLIP / LEVEL_ONE``.
+  then, for each tracker and then for each noise tracker, its level less the tracker's value before
+  this frame. All are clipped to ``+-FEATURE_CLIP / LEVEL_ONE``.
 * **Trackers.** A tracker takes over the level in the first `warm_up_frames` frames, whose windows
   still reach before the signal, so that its features are 0. From then on, ``d`` being the level
   less the tracker, each frame adds ``d / 2**fall_shift`` where d is negative, else
   ``d / 2**min(rise_shift, n)``, n being the number of frames since the warm-up: it rises as an
   average would until it has seen as many frames as its time constant. Shifts of (0, 0) give the
   difference from the frame before.
+* **Noise trackers** follow a cell as far as the model takes it for noise: from the gain g that the
+  cell's votes give, before it is released or raised to the floor, and the noise tracker's own
+  feature x each frame adds ``(1 - g) x / 2**shift``. In the warm-up they follow like the others.
 """
 
 from __future__ import annotations
@@ -44,7 +47,7 @@ FEATURE_CLIP = 4095
 """Largest size of a feature, in steps of ``1 / LEVEL_ONE``."""
 
 MAX_TRACKER_SHIFT = 12
-MAX_TRACKERS = 16
+MAX_TRACKERS = 16  # of both sorts
 MAX_HASH_FEATURES = 2048
 MAX_CODE_WORDS = 128
 MAX_LAYERS = 16
@@ -136,6 +139,7 @@ class Condensed:
         vote_offset: Its offset, within +-`MAX_VOTE_SIZE`.
         gain_floor: Least gain, from 0 to below 1; a default, which applications may change.
         gain_release: Least part of the gain of the frame before, likewise.
+        noise_trackers: Shift of each noise tracker, 0 to `MAX_TRACKER_SHIFT`.
     """
 
     grid: npt.NDArray[np.uint16]
@@ -147,6 +151,7 @@ class Condensed:
     vote_offset: float
     gain_floor: float = 0.0
     gain_release: float = 0.0
+    noise_trackers: tuple[int, ...] = ()
 
     @property
     def n_cells(self) -> int:
@@ -156,7 +161,7 @@ class Condensed:
     @property
     def n_kinds(self) -> int:
         """Features a cell."""
-        return 1 + len(self.trackers)
+        return 1 + len(self.trackers) + len(self.noise_trackers)
 
     @property
     def n_features(self) -> int:
@@ -181,11 +186,7 @@ def check_condensed(condensed: Condensed, n_bins: int) -> None:
         raise BlshError(f"model: the grid must have edges from 0 to {n_bins}")
     if not (np.diff(grid.astype(np.int64)) > 0).all():
         raise BlshError("model: the grid's edges must increase strictly")
-    if len(condensed.trackers) > MAX_TRACKERS:
-        raise BlshError(f"model: {len(condensed.trackers)} trackers, at most {MAX_TRACKERS}")
-    for shifts in condensed.trackers:
-        if len(shifts) != 2 or not all(0 <= shift <= MAX_TRACKER_SHIFT for shift in shifts):
-            raise BlshError(f"model: tracker shifts {shifts} are not two of 0 to 12")
+    _check_trackers(condensed)
     _check_numbers(condensed)
     if not condensed.hashes or not condensed.dictionaries:
         raise BlshError("model: a condensed model needs a hash group and a dictionary at least")
@@ -204,6 +205,18 @@ def check_condensed(condensed: Condensed, n_bins: int) -> None:
             f"model: {covered.min()} to {covered.max()} dictionaries cover a cell; every cell must "
             f"be covered by the same number of them, 1 to {MAX_LAYERS}"
         )
+
+
+def _check_trackers(condensed: Condensed) -> None:
+    n_trackers = len(condensed.trackers) + len(condensed.noise_trackers)
+    if n_trackers > MAX_TRACKERS:
+        raise BlshError(f"model: {n_trackers} trackers, at most {MAX_TRACKERS}")
+    for shifts in condensed.trackers:
+        if len(shifts) != 2 or not all(0 <= shift <= MAX_TRACKER_SHIFT for shift in shifts):
+            raise BlshError(f"model: tracker shifts {shifts} are not two of 0 to 12")
+    for shift in condensed.noise_trackers:
+        if not 0 <= shift <= MAX_TRACKER_SHIFT:
+            raise BlshError(f"model: the noise tracker's shift {shift} is not 0 to 12")
 
 
 def _check_numbers(condensed: Condensed) -> None:

@@ -31,6 +31,7 @@ class CondensedOptions:
         neighbours: K.
         mask_bits: Bits of a mask level.
         trackers: Rise and fall of each tracker that features are taken above.
+        noise_trackers: Shift of each tracker that follows where gains are low.
         minutes: Minutes of augmented mixtures.
         steps: Gradient steps.
         seed: Seed of everything random.
@@ -48,6 +49,7 @@ class CondensedOptions:
     neighbours: int = 8
     mask_bits: int = 4
     trackers: tuple[tuple[int, int], ...] = TRACKERS
+    noise_trackers: tuple[int, ...] = (3,)
     minutes: float = 400.0
     steps: int = 8000
     seed: int = 0
@@ -60,7 +62,7 @@ class CondensedOptions:
     @property
     def kinds(self) -> int:
         """Features a cell."""
-        return 1 + len(self.trackers)
+        return 1 + len(self.trackers) + len(self.noise_trackers)
 
     def check(self) -> None:
         """Raise `BlshError` naming the option where a value is impossible."""
@@ -83,4 +85,5 @@ def options_of(record: Mapping[str, Any]) -> CondensedOptions:
         TypeError, KeyError: The record is none of options.
     """
     trackers = tuple((int(rise), int(fall)) for rise, fall in record["trackers"])
-    return CondensedOptions(**{**record, "trackers": trackers})
+    noise_trackers = tuple(int(shift) for shift in record["noise_trackers"])
+    return CondensedOptions(**{**record, "trackers": trackers, "noise_trackers": noise_trackers})

@@ -16,7 +16,7 @@ def make_plan(options: CondensedOptions, frames: CondensedFrames) -> Plan:
     """The plan for some frames, by how much their cells matter."""
     n_cells = frames.gains.shape[1]
     sample = frames.weights[:: max(1, frames.n_frames // 20_000)].astype(np.float64).mean(axis=0)
-    return make_plan_of(options, n_cells, frames.features.shape[1] // n_cells, sample)
+    return make_plan_of(options, n_cells, frames.mean.size // n_cells, sample)
 
 
 def make_plan_of(

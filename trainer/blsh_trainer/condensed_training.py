@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from blsh_trainer.condensation import (
     initial_parameters,
     loss_and_gradients,
     mask_levels,
+    predicted_gains,
     rounded_projection,
     signs,
 )
@@ -44,6 +45,9 @@ WARM_UP_STEPS = 50
 LAST_RATE = 0.02  # of the learning rate that is left at the end
 NEAREST_FROM = 0.3  # part of the steps after which only the K nearest entries vote
 ROUNDED_FROM = 0.5  # part of the steps after which weights and masks are rounded as stored
+# Parts of the steps after which noise trackers go once more through all frames, with the gains
+# that have been learned by then; until the first they follow the ideal gains.
+FOLLOWED_AT = (0.15, 0.4, 0.7)
 MASK_LIMIT_QUANTILE = 0.995
 # Learning rates of Adam: signs want larger steps than what they are the signs of.
 RATES = Parameters(0.003, 0.003, 0.009, 0.018, 0.0045)  # type: ignore[arg-type]
@@ -62,6 +66,8 @@ class TrainingState:
         second: Adam's second moments.
         mask_limit: Log-odds of the outermost mask level; 0 until masks are rounded.
         losses: Mean loss a frame of each hundred steps.
+        followed: The step at which noise trackers last went through the frames, 0 for never.
+        leader: The parameters whose gains they followed; those of the start before.
     """
 
     step: int
@@ -70,6 +76,8 @@ class TrainingState:
     second: Parameters
     mask_limit: float = 0.0
     losses: tuple[float, ...] = ()
+    followed: int = 0
+    leader: Parameters | None = None
 
 
 def collect(
@@ -90,6 +98,7 @@ def collect(
         options.geometry,
         make_grid(options.geometry),
         options.trackers,
+        options.noise_trackers,
         on_mixture,
     )
 
@@ -133,9 +142,15 @@ def train_condensed(
         frames: What to learn from.
         on_step: Called after each step with the state and a running mean of the loss.
     """
+    follow_at = {round(part * options.steps) for part in FOLLOWED_AT} if frames.levels.size else {}
     running = state.losses[-1] if state.losses else math.nan
     with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(SHARDS) as pool:
+        frames = _followed(state, options, plan, frames, pool)
         while state.step < options.steps:
+            state = _with_mask_limit(state, options)
+            if state.step in follow_at and state.step > state.followed:
+                state = replace(state, followed=state.step, leader=state.parameters)
+                frames = _followed(state, options, plan, frames, pool)
             state, loss = _step(state, options, plan, frames, pool)
             running = loss if math.isnan(running) else 0.99 * running + 0.01 * loss
             if state.step % 100 == 0:
@@ -143,6 +158,43 @@ def train_condensed(
             if on_step is not None:
                 on_step(state, running)
     return state
+
+
+def _with_mask_limit(state: TrainingState, options: CondensedOptions) -> TrainingState:
+    """The state, with the outermost levels settled once masks are rounded."""
+    if state.mask_limit or state.step < ROUNDED_FROM * options.steps:
+        return state
+    limit = float(np.quantile(np.abs(state.parameters.masks), MASK_LIMIT_QUANTILE))
+    return replace(state, mask_limit=limit)
+
+
+def _rounding(step: int, options: CondensedOptions, mask_limit: float) -> Rounding:
+    """How the forward pass of a step rounds."""
+    rounded = step >= ROUNDED_FROM * options.steps
+    return Rounding(
+        nearest_only=step >= NEAREST_FROM * options.steps,
+        mask_limit=mask_limit if rounded else 0.0,
+        weights=rounded,
+    )
+
+
+def _followed(
+    state: TrainingState,
+    options: CondensedOptions,
+    plan: Plan,
+    frames: CondensedFrames,
+    pool: Executor,
+) -> CondensedFrames:
+    """Frames whose noise trackers follow the gains of the state's leader."""
+    leader = state.leader
+    if leader is None:
+        return frames
+    rounding = _rounding(state.followed, options, state.mask_limit)
+
+    def gains_of(index: npt.NDArray[np.int64], noise: FloatArray) -> FloatArray:
+        return predicted_gains(leader, plan, frames.standardised(index, noise), rounding)
+
+    return frames.followed(gains_of, pool)
 
 
 def _step(
@@ -153,10 +205,7 @@ def _step(
     pool: ThreadPoolExecutor,
 ) -> tuple[TrainingState, float]:
     progress = state.step / options.steps
-    limit = state.mask_limit
-    if progress >= ROUNDED_FROM and not limit:
-        limit = float(np.quantile(np.abs(state.parameters.masks), MASK_LIMIT_QUANTILE))
-    rounding = Rounding(progress >= NEAREST_FROM, limit, weights=progress >= ROUNDED_FROM)
+    rounding = _rounding(state.step, options, state.mask_limit)
     rng = np.random.default_rng([options.seed, _BATCH_STREAM, state.step])
     index = rng.integers(frames.n_frames, size=BATCH)
 
@@ -180,9 +229,7 @@ def _step(
         return (value - change).astype(np.float32)
 
     parameters = state.parameters.map(moved, first, second, RATES)
-    return replace(
-        state, step=step, parameters=parameters, first=first, second=second, mask_limit=limit
-    ), loss
+    return replace(state, step=step, parameters=parameters, first=first, second=second), loss
 
 
 def learn(
@@ -247,6 +294,7 @@ def build_condensed(
     condensed = Condensed(
         grid=make_grid(options.geometry),
         trackers=options.trackers,
+        noise_trackers=options.noise_trackers,
         hashes=_hash_groups(learned, plan, frames),
         dictionaries=dictionaries,
         mask_bits=plan.mask_bits,

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from blsh_trainer.audio import list_audio
 from blsh_trainer.errors import BlshError
 from blsh_trainer.features import frame_features, ideal_binary_mask
+from blsh_trainer.levels import ideal_gains
 from blsh_trainer.mixing import Mixture, draw_mixtures
 from blsh_trainer.model_file import Geometry
 from blsh_trainer.stft import stft
@@ -36,6 +37,19 @@ class Recordings:
 
 
 @dataclass(frozen=True)
+class GainTargets:
+    """What masks of more than one bit are made from.
+
+    Attributes:
+        gains: ``(F, n_bins)`` uint8, ideal gains times 255.
+        weights: ``(F, n_bins)`` float16, noisy power over its mean in the frame.
+    """
+
+    gains: npt.NDArray[np.uint8]
+    weights: npt.NDArray[np.float16]
+
+
+@dataclass(frozen=True)
 class TrainingFrames:
     """Frames of noisy speech.
 
@@ -44,12 +58,14 @@ class TrainingFrames:
         masks: ``(N, ceil(n_bins / 8))`` uint8, ideal binary masks packed by ``numpy.packbits``.
         n_bins: Bins a mask.
         seconds: Length of the mixtures they come from.
+        targets: Ideal gains of the frames, where they were asked for.
     """
 
     features: FloatArray
     masks: npt.NDArray[np.uint8]
     n_bins: int
     seconds: float
+    targets: GainTargets | None = None
 
     def mask_levels(self, index: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
         """``(len(index), n_bins)`` levels 0 or 1 of some frames."""
@@ -123,11 +139,25 @@ def mixture_frames(
     )
 
 
+def mixture_targets(mixture: Mixture, geometry: Geometry) -> GainTargets:
+    """Ideal gains of the frames of `mixture_frames`.
+
+    One bit of a gain is the ideal binary mask: it is above 1/2 where speech is louder than noise.
+    """
+    speech = stft(mixture.speech, geometry.frame, geometry.hop)
+    noisy = speech + stft(mixture.noise, geometry.frame, geometry.hop)
+    gains, power = ideal_gains(speech, noisy, np.arange(geometry.n_bins + 1, dtype=np.uint16))
+    sounding = power.any(axis=1)
+    weights = power[sounding] / power[sounding].mean(axis=1, keepdims=True)
+    return GainTargets(np.rint(gains[sounding] * 255).astype(np.uint8), weights.astype(np.float16))
+
+
 def training_frames(
     mixtures: Iterable[Mixture],
     geometry: Geometry,
     filterbank: FloatArray | None,
     on_mixture: Callable[[float], None] | None = None,
+    with_targets: bool = False,
 ) -> TrainingFrames:
     """Features and masks of every frame of some mixtures; silent frames are left out.
 
@@ -136,17 +166,21 @@ def training_frames(
         geometry: Framing.
         filterbank: ``(M, n_bins)`` for mel features.
         on_mixture: Called with the seconds done so far.
+        with_targets: Keep ideal gains as well.
 
     Raises:
         BlshError: There is no frame with sound.
     """
     features: list[FloatArray] = []
     masks: list[npt.NDArray[np.uint8]] = []
+    targets: list[GainTargets] = []
     n_samples = 0
     for mixture in mixtures:
         frames, mask = mixture_frames(mixture, geometry, filterbank)
         features.append(frames)
         masks.append(mask)
+        if with_targets:
+            targets.append(mixture_targets(mixture, geometry))
         n_samples += mixture.speech.size
         if on_mixture is not None:
             on_mixture(n_samples / geometry.rate)
@@ -156,5 +190,16 @@ def training_frames(
             "or more --minutes where they begin with silence"
         )
     return TrainingFrames(
-        np.concatenate(features), np.concatenate(masks), geometry.n_bins, n_samples / geometry.rate
+        np.concatenate(features),
+        np.concatenate(masks),
+        geometry.n_bins,
+        n_samples / geometry.rate,
+        _joined(targets) if with_targets else None,
+    )
+
+
+def _joined(targets: Sequence[GainTargets]) -> GainTargets:
+    return GainTargets(
+        np.concatenate([one.gains for one in targets]),
+        np.concatenate([one.weights for one in targets]),
     )

@@ -77,6 +77,7 @@ def estimated_cost_of(options: CondensedOptions, target: str) -> Cost:
             options.geometry,
             cells,
             options.kinds,
+            len(options.noise_trackers),
             tuple((WORD, last - first) for first, last in plan.feature_ranges),
             tuple(
                 DictionaryShape(_width(words), plan.entries, plan.neighbours, _width(covered))

@@ -2,13 +2,14 @@
 
 A grid cell is a run of STFT bins. Its level is the base-2 logarithm of its power on the runtime's
 scale, so that one unit is 3 dB. What is hashed is each cell's level above the frame's mean, and
-above what trackers remember of it: the frame before, or a noise floor that falls fast and rises
-slowly. All of these leave the microphone's gain out. Precision follows the spectra's.
+above what trackers remember of it: the frame before, a noise floor that falls fast and rises
+slowly, or the noise as earlier gains tell it. All of these leave the microphone's gain out.
+Precision follows the spectra's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -116,15 +117,49 @@ def level_features(levels: RealArray, trackers: Sequence[tuple[int, int]], warm:
         warm: As in `tracked`.
 
     Returns:
-        ``(..., F, G * (1 + len(trackers)))``, cell by cell: the level above the frame's
-        mean, then above each tracker.
+        ``(..., F, G, 1 + len(trackers))``: the level above the frame's mean, then above each
+        tracker.
     """
     kinds = [levels - levels.mean(axis=-1, keepdims=True)]
     kinds += [levels - tracked(levels, rise, fall, warm) for rise, fall in trackers]
+    return clipped_features(np.stack(kinds, axis=-1)).astype(levels.dtype)
+
+
+def noise_features(
+    levels: RealArray,
+    shifts: Sequence[int],
+    warm: int,
+    gains_of: Callable[[int, RealArray], RealArray],
+) -> RealArray:
+    """Levels above noise trackers, which follow a cell by ``(1 - gain) / 2**shift`` a frame.
+
+    Args:
+        levels: ``(..., F, G)`` of whole streams from their start.
+        shifts: Shift of each of R noise trackers.
+        warm: Frames in which they just follow.
+        gains_of: From a frame's number and its ``(..., G, R)`` features to its ``(..., G)`` gains;
+            called for each frame in order.
+
+    Returns:
+        ``(..., F, G, R)``.
+    """
+    pace = 2.0 ** -np.array(shifts, levels.dtype)
+    out = np.empty((*levels.shape, len(shifts)), levels.dtype)
+    noise = np.empty((*levels.shape[:-2], levels.shape[-1], len(shifts)), levels.dtype)
+    for n in range(levels.shape[-2]):
+        level = levels[..., n, :, None]
+        if n < warm:
+            noise[...] = level
+        ahead = clipped_features(level - noise)
+        noise += (1 - gains_of(n, ahead))[..., None] * ahead * pace
+        out[..., n, :, :] = ahead
+    return out
+
+
+def clipped_features(features: RealArray) -> RealArray:
+    """Features within ``+-FEATURE_CLIP / LEVEL_ONE``."""
     clip = FEATURE_CLIP / LEVEL_ONE
-    stacked = np.clip(np.stack(kinds, axis=-1), -clip, clip)
-    features: RealArray = stacked.reshape(*levels.shape[:-1], -1).astype(levels.dtype)
-    return features
+    return np.clip(features, -clip, clip)
 
 
 def ideal_gains(

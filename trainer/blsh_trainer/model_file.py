@@ -37,7 +37,9 @@ from blsh_trainer.errors import BlshError
 from blsh_trainer.files import write_atomically
 from blsh_trainer.json_values import integer, integers, number, parse_object, word
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+# What files without the features of later schemas are written as, so that others read them.
+_TRACKERS_SCHEMA_VERSION = 2
 _BANDS_SCHEMA_VERSION = 1
 MAX_MASK_BITS = 4
 MAX_PROJECTIONS = 4096
@@ -301,11 +303,14 @@ def _to_arrays(model: Model) -> dict[str, npt.NDArray[Any]]:
         "training": dict(model.training),
     }
     if model.condensed is not None or geometry.window != "hann":
-        header["schema_version"] = SCHEMA_VERSION
+        header["schema_version"] = _TRACKERS_SCHEMA_VERSION
         header["window"] = geometry.window
         header["condensed"] = None
     if model.condensed is not None:
         header["condensed"] = _condensed_header(model.condensed)
+        if model.condensed.noise_trackers:
+            header["schema_version"] = SCHEMA_VERSION
+            header["condensed"]["noise_trackers"] = list(model.condensed.noise_trackers)
     text = json.dumps(header, sort_keys=True, allow_nan=False).encode()
     arrays: dict[str, npt.NDArray[Any]] = {"header": np.frombuffer(text, np.uint8)}
     for index, band in enumerate(model.bands):
@@ -523,6 +528,7 @@ def _condensed_from_arrays(
         hashes=hashes,
         dictionaries=tuple(dictionaries),
         mask_bits=mask_bits,
+        noise_trackers=tuple(integer(shift) for shift in header.get("noise_trackers", [])),
         **{name: number(header[name]) for name in _CONDENSED_NUMBERS if name != "mask_bits"},
     )
 

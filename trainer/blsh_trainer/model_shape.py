@@ -8,14 +8,13 @@ from typing import Literal
 
 import numpy as np
 
+from blsh_trainer.mask_rate import LEVELS_PER_SYMBOL
 from blsh_trainer.model_file import Band, Geometry, Model
 
 ModelKind = Literal["condensed", "bands"]
 
 _LANES = 32
 _WORD = 32
-LEVELS_PER_SYMBOL = {1: 8, 2: 4, 3: 2, 4: 2}
-"""Levels that a symbol of the compressed masks of bands holds, by bits a level."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,7 @@ class Shape:
         geometry: Framing.
         cells: G.
         kinds: Features a cell.
+        noise_trackers: Those of them that are above noise trackers.
         groups: Rows and columns of each group of projections.
         dictionaries: One entry a dictionary.
         mask_bits: Bits of a mask level.
@@ -52,6 +52,7 @@ class Shape:
     geometry: Geometry
     cells: int
     kinds: int
+    noise_trackers: int
     groups: tuple[tuple[int, int], ...]
     dictionaries: tuple[DictionaryShape, ...]
     mask_bits: int
@@ -73,6 +74,7 @@ class Shape:
             "cells": float(self.cells),
             "features": float(self.cells * self.kinds),
             "tracked": float(self.cells * (self.kinds - 1)),
+            "followed": float(self.cells * self.noise_trackers),
             "macs": float(sum(rows * _padded(columns) for rows, columns in self.groups)),
             "rows": float(sum(rows for rows, _ in self.groups)),
             "words": float(sum(rows for rows, _ in self.groups) // _WORD),
@@ -167,6 +169,7 @@ def shape_of(model: Model) -> Shape:
         model.geometry,
         condensed.n_cells,
         condensed.n_kinds,
+        len(condensed.noise_trackers),
         tuple((g.projection.shape[0], g.projection.shape[1]) for g in condensed.hashes),
         tuple(
             DictionaryShape(d.n_words, d.n_entries, d.neighbours, d.n_cells)

@@ -49,7 +49,7 @@ PRESETS = {
             entries=32,
             neighbours=4,
             mask_bits=2,
-            trackers=((0, 0), (4, 4), (7, 1), (1, 7)),
+            trackers=((0, 0), (4, 4), (1, 7)),
             steps=10_000,
         ),
     ),
@@ -60,14 +60,13 @@ PRESETS = {
     "max": Preset(
         Budget(1 << 20, 64 << 10, 60.0),
         CondensedOptions(
-            words=20,
+            words=12,
             compared=8,
             reach=1.0,
             layers=8,
             entries=64,
             neighbours=8,
-            minutes=600,
-            steps=10_000,
+            minutes=500,
         ),
     ),
 }

@@ -15,8 +15,16 @@ from blsh_trainer.dictionary import DictionarySize, check_neighbours, choose_ent
 from blsh_trainer.errors import BlshError
 from blsh_trainer.features import make_filterbank
 from blsh_trainer.hashing import hash_bits, pack_codes
+from blsh_trainer.mask_rate import economical_levels
 from blsh_trainer.mixing import check_minutes
-from blsh_trainer.model_file import Band, FeatureKind, Geometry, Model, check_geometry
+from blsh_trainer.model_file import (
+    MAX_MASK_BITS,
+    Band,
+    FeatureKind,
+    Geometry,
+    Model,
+    check_geometry,
+)
 from blsh_trainer.projections import random_projections
 from blsh_trainer.similarity import DistanceKind
 
@@ -24,6 +32,9 @@ FloatArray = npt.NDArray[np.float32]
 Method = Literal["blsh", "lsh"]
 
 MAX_PROJECTIONS = 1024
+MAX_MASK_SLOPE = 10.0
+# Part of a gain's error that counts the same in loud and in quiet bins, where bits are saved.
+UNIFORM_SHARE = 0.1
 # Options that decide what the projections are: a resumed model must agree on them.
 LEARNING_OPTIONS = (
     "method",
@@ -50,6 +61,9 @@ class TrainingOptions:
         projections: L, bits a hash code.
         dictionary: Size of the dictionary, a count or a share such as ``"1%"``.
         neighbours: K.
+        mask_bits: Bits of a mask level; 1 for the ideal binary mask.
+        mask_slope: Squared gain error that a bit of a compressed mask is worth (see
+            `blsh_trainer.mask_rate`); 0 for masks as they are.
         method: ``"blsh"`` or ``"lsh"``.
         distance: Element-wise distance that boosting reduces.
         aim: What the bits' similarity is compared with: ``"raw"`` for the similarity of frames,
@@ -67,6 +81,8 @@ class TrainingOptions:
     projections: int = 150
     dictionary: str = "1%"
     neighbours: int = 10
+    mask_bits: int = 1
+    mask_slope: float = 0.0
     method: Method = "blsh"
     distance: DistanceKind = "squared"
     aim: Target = "scaled"
@@ -97,6 +113,10 @@ class TrainingOptions:
         check_neighbours(self.neighbours, size.count or 1 << 62)
         if not 1 <= self.projections <= MAX_PROJECTIONS:
             raise BlshError(f"--projections {self.projections}: must be 1 to {MAX_PROJECTIONS}")
+        if not 1 <= self.mask_bits <= MAX_MASK_BITS:
+            raise BlshError(f"--mask-bits {self.mask_bits}: must be 1 to {MAX_MASK_BITS}")
+        if not 0 <= self.mask_slope <= MAX_MASK_SLOPE:
+            raise BlshError(f"--mask-slope {self.mask_slope:g}: must be 0 to {MAX_MASK_SLOPE:g}")
         if self.seed < 0:
             raise BlshError(f"--seed {self.seed}: must not be negative")
         if not self.snr or not all(abs(snr) <= 100 for snr in self.snr):
@@ -121,7 +141,8 @@ def collect_frames(
         np.random.default_rng([options.seed, _MIXING_STREAM]),
     )
     bank = make_filterbank(options.geometry, options.mels)
-    return training_frames(mixtures, options.geometry, bank, on_mixture)
+    binary = options.mask_bits == 1 and options.mask_slope == 0
+    return training_frames(mixtures, options.geometry, bank, on_mixture, with_targets=not binary)
 
 
 def new_estimator(options: TrainingOptions, resumed: Model | None = None) -> BoostedHashing:
@@ -188,12 +209,12 @@ def build_model(
         bins=(0, options.geometry.n_bins),
         feature_range=(0, frames.features.shape[1]),
         neighbours=options.neighbours,
-        mask_bits=1,
+        mask_bits=options.mask_bits,
         projection=estimator.projection_,
         bias=estimator.bias_,
         beta=estimator.beta_,
         codes=pack_codes(bits),
-        masks=frames.mask_levels(index),
+        masks=_masks(frames, index, options),
     )
     training = {
         "options": options.record(),
@@ -206,6 +227,18 @@ def build_model(
         training["boosting"] = estimator.settings()
     bank = make_filterbank(options.geometry, options.mels)
     return Model(options.geometry, (band,), bank, training)
+
+
+def _masks(
+    frames: TrainingFrames, index: npt.NDArray[np.int64], options: TrainingOptions
+) -> npt.NDArray[np.uint8]:
+    """Mask levels of the entries: ideal binary masks, or levels of ideal gains."""
+    if frames.targets is None:
+        return frames.mask_levels(index)
+    gains = frames.targets.gains[index].astype(np.float32) / np.float32(255)
+    weights = frames.targets.weights[index].astype(np.float32)
+    weights = (1 - UNIFORM_SHARE) * weights + np.float32(UNIFORM_SHARE)
+    return economical_levels(gains, weights, options.mask_bits, options.mask_slope)
 
 
 def recorded_options(model: Model, name: str) -> dict[str, Any]:

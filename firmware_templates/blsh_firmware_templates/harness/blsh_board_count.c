@@ -94,6 +94,11 @@ static uint32_t calibrate(void)
 
 /* X(returned type, statement that takes the result, function, parameters, arguments) */
 #if BLSH_CONDENSED
+#if BLSH_NOISE_TRACKERS > 0
+#define FOLLOW_NOISE(X) X(void, , blsh_follow_noise, (blsh_state_t *s, const int16_t *votes), (s, votes))
+#else
+#define FOLLOW_NOISE(X)
+#endif
 #define GAIN_FUNCTIONS(X)                                                                         \
     X(int16_t, r =, blsh_levels, (const int32_t *spectrum, int16_t *level), (spectrum, level))     \
     X(void, , blsh_cell_features, (blsh_state_t *s, const int16_t *level, int16_t mean),           \
@@ -111,6 +116,7 @@ static uint32_t calibrate(void)
       (const blsh_model_t *m, unsigned n, const uint32_t *i, const uint16_t *d, uint32_t *sums,    \
        int16_t *votes),                                                                            \
       (m, n, i, d, sums, votes))                                                                   \
+    FOLLOW_NOISE(X)                                                                                \
     X(void, , blsh_cell_gains, (blsh_state_t *s, const int16_t *votes), (s, votes))                \
     X(void, , blsh_bin_gains, (const int16_t *cells, int16_t *gain), (cells, gain))
 #else

@@ -84,6 +84,9 @@ static void find_gains(blsh_state_t *state)
                   state->bins);
     }
     BLSH_TAP(BLSH_STAGE_VOTES, 0, state->bins, BLSH_CELLS * sizeof(int16_t));
+#if BLSH_NOISE_TRACKERS > 0
+    blsh_follow_noise(state, state->bins);
+#endif
     blsh_cell_gains(state, state->bins);
     blsh_bin_gains(state->cell_gain_q15, state->bins);
 }

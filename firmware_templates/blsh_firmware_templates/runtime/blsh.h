@@ -74,8 +74,9 @@ typedef struct {
     uint32_t neighbour_index[BLSH_MAX_NEIGHBOURS];    /* nearest entries of one dictionary     */
 #if BLSH_CONDENSED
     uint32_t code_ones[32 * BLSH_MAX_CODE_WORDS];     /* which bits of the code are 1          */
-#if BLSH_TRACKERS > 0
-    int32_t trackers[BLSH_TRACKERS * BLSH_CELLS];     /* tracked levels in Q16                 */
+#if BLSH_TRACKERS + BLSH_NOISE_TRACKERS > 0
+    /* tracked levels in Q16, noise trackers last */
+    int32_t trackers[(BLSH_TRACKERS + BLSH_NOISE_TRACKERS) * BLSH_CELLS];
 #endif
 #endif
     int16_t history[BLSH_FRAME - BLSH_HOP];           /* input samples of earlier hops         */

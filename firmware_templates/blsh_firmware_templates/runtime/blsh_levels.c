@@ -111,7 +111,7 @@ static void relative_levels(const int16_t *level, int32_t mean, int16_t *feature
 
     while (level < end) {
         *feature = clipped(*level++ - mean);
-        feature += BLSH_TRACKERS + 1;
+        feature += BLSH_KINDS;
     }
 }
 
@@ -125,7 +125,7 @@ static void tracked_levels(const int16_t *level, int32_t *tracker, unsigned rise
 {
     const int16_t *const end = level + BLSH_CELLS;
 
-    for (; level < end; level++, tracker++, feature += BLSH_TRACKERS + 1) {
+    for (; level < end; level++, tracker++, feature += BLSH_KINDS) {
         const int32_t tracked = *tracker;
         const int32_t ahead = *level * 256 - tracked;
 
@@ -133,7 +133,21 @@ static void tracked_levels(const int16_t *level, int32_t *tracker, unsigned rise
         *tracker = tracked + (ahead < 0 ? ahead >> fall : ahead >> rise);
     }
 }
+#endif
 
+#if BLSH_NOISE_TRACKERS > 0
+/* Levels less a noise tracker of each. */
+static void levels_above_noise(const int16_t *level, const int32_t *tracker, int16_t *feature)
+{
+    const int16_t *const end = level + BLSH_CELLS;
+
+    for (; level < end; feature += BLSH_KINDS) {
+        *feature = clipped(*level++ - (*tracker++ >> 8));
+    }
+}
+#endif
+
+#if BLSH_TRACKERS + BLSH_NOISE_TRACKERS > 0
 /* While windows reach before the signal, trackers just follow. */
 static void follow(const int16_t *level, int32_t *tracker)
 {
@@ -147,29 +161,63 @@ static void follow(const int16_t *level, int32_t *tracker)
 
 void blsh_cell_features(blsh_state_t *state, const int16_t *level, int16_t mean)
 {
-#if BLSH_TRACKERS > 0
-    const unsigned seen = state->frames_seen, since = seen > WARM_UP ? seen - WARM_UP : 0;
+#if BLSH_TRACKERS + BLSH_NOISE_TRACKERS > 0
+    const unsigned seen = state->frames_seen;
+    int32_t *tracker = state->trackers;
+    int16_t *feature = state->features + 1;
     size_t n;
 
-    for (n = 0; n < BLSH_TRACKERS; n++) {
-        int32_t *const tracker = state->trackers + n * BLSH_CELLS;
-        const unsigned fall = blsh_tracker_shifts[2 * n + 1];
-        unsigned rise = blsh_tracker_shifts[2 * n];
-
-        if (seen < WARM_UP) {
-            follow(level, tracker); /* and is where the level is: it will not be moved */
+    if (seen < WARM_UP) {
+        for (n = 0; n < BLSH_TRACKERS + BLSH_NOISE_TRACKERS; n++) {
+            follow(level, tracker + n * BLSH_CELLS); /* where levels are: they will not be moved */
         }
-        if (rise > since) {
-            rise = since;
-        }
-        tracked_levels(level, tracker, rise, fall, state->features + n + 1);
     }
+#if BLSH_TRACKERS > 0
+    for (n = 0; n < BLSH_TRACKERS; n++) {
+        const unsigned since = seen > WARM_UP ? seen - WARM_UP : 0;
+        const unsigned rise = blsh_tracker_shifts[2 * n], fall = blsh_tracker_shifts[2 * n + 1];
+
+        tracked_levels(level, tracker, rise < since ? rise : since, fall, feature++);
+        tracker += BLSH_CELLS;
+    }
+#endif
+#if BLSH_NOISE_TRACKERS > 0
+    for (n = 0; n < BLSH_NOISE_TRACKERS; n++) {
+        levels_above_noise(level, tracker, feature++);
+        tracker += BLSH_CELLS;
+    }
+#endif
     if (seen < FRAMES_COUNTED) {
         state->frames_seen = (uint16_t)(seen + 1);
     }
 #endif
     relative_levels(level, mean, state->features);
 }
+
+#if BLSH_NOISE_TRACKERS > 0
+/*
+ * (1 - gain) in Q15, at most 2^15, times a feature in Q8, at most 4095 in size, is below 2^27. A
+ * tracker moves at most all the way to the level, so it stays between those that it has seen.
+ */
+void blsh_follow_noise(blsh_state_t *state, const int16_t *votes)
+{
+    const int16_t *const gain_of_votes_q15 = state->model->gain_of_votes_q15;
+    int32_t *tracker = state->trackers + BLSH_TRACKERS * BLSH_CELLS;
+    size_t n, g;
+
+    for (n = 0; n < BLSH_NOISE_TRACKERS; n++) {
+        const int16_t *feature = state->features + 1 + BLSH_TRACKERS + n;
+        const unsigned right = 7u + blsh_noise_shifts[n]; /* from Q23 to Q16 */
+
+        for (g = 0; g < BLSH_CELLS; g++) {
+            const int32_t noise_q15 = 32768 - gain_of_votes_q15[votes[g]];
+
+            *tracker++ += (noise_q15 * *feature) >> right;
+            feature += BLSH_KINDS;
+        }
+    }
+}
+#endif
 
 void blsh_bin_gains(const int16_t *cell_gain_q15, int16_t *gain_q15)
 {

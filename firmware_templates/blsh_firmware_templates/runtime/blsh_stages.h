@@ -29,6 +29,7 @@ typedef char blsh_assert_int_of_32_bits[sizeof(int) >= 4 ? 1 : -1];
 #if BLSH_CONDENSED
 #define BLSH_MASK_LEVELS (16 / BLSH_MASK_BITS)           /* levels in a halfword */
 #define BLSH_LEVEL_MAX ((1u << BLSH_MASK_BITS) - 1u)
+#define BLSH_KINDS (1 + BLSH_TRACKERS + BLSH_NOISE_TRACKERS) /* features of a cell */
 #endif
 
 #ifdef __cplusplus
@@ -67,6 +68,11 @@ void blsh_nearest(const blsh_model_t *model, unsigned dictionary, const uint32_t
 /* Add the votes of K neighbours, in Q4, to those on BLSH_CELLS cells. */
 void blsh_vote(const blsh_model_t *model, unsigned dictionary, const uint32_t *index,
                const uint16_t *distance, uint32_t *sums, int16_t *votes);
+
+#if BLSH_NOISE_TRACKERS > 0
+/* Let noise trackers follow the levels of this frame as far as its votes take them for noise. */
+void blsh_follow_noise(blsh_state_t *state, const int16_t *votes);
+#endif
 
 /* Votes to gains, given those of the last frame: `state->cell_gain_q15`. */
 void blsh_cell_gains(blsh_state_t *state, const int16_t *votes);
