@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from blsh_codegen.masks import compress
 from blsh_trainer.audio import read_mono, write_wav
 from blsh_trainer.boosting import BoostedHashing
 from blsh_trainer.cli import train
@@ -95,6 +96,51 @@ def test_every_method_gives_a_valid_model(
     if method[0] == "lsh":
         assert (band.beta == 1).all()
         assert (band.bias == 0).all()
+
+
+@pytest.mark.parametrize("mask_bits", [1, 3])
+def test_masks_of_clusters_and_of_fewer_bits_are_better_or_smaller(
+    corpus: Path, tmp_path: Path, mask_bits: int
+) -> None:
+    bits = ("--mask-bits", str(mask_bits), "--projections", "32", "--no-validation")
+    rough = trained(corpus, tmp_path / "rough.npz", *bits, "--mask-slope", "0.3")
+    exact = trained(corpus, tmp_path / "exact.npz", *bits)
+    clusters = trained(corpus, tmp_path / "c.npz", *bits, "--sampling", "clusters")
+    assert exact.bands[0].mask_bits == mask_bits
+    sizes = [compress(m.bands[0].masks, mask_bits).stream.nbytes for m in (rough, exact)]
+    assert sizes[0] < 0.8 * sizes[1]
+    assert len({m.bands[0].codes.tobytes() for m in (rough, exact, clusters)}) == 2
+    mixtures = list(
+        draw_mixtures(
+            sorted((corpus / "speech/test").rglob("*.wav")),
+            sorted((corpus / "noise/train").rglob("*.wav")),
+            rate=8000,
+            snrs_db=[0],
+            minutes=None,
+            rng=np.random.default_rng(0),
+        )
+    )
+    random, clustered = (
+        np.mean([si_sdr(one.speech, denoise(m, one.noisy)) for one in mixtures])
+        for m in (exact, clusters)
+    )
+    assert clustered > random
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--mask-bits", "5"), "--mask-bits 5: must be 1 to 4"),
+        (("--mask-slope", "-1"), "--mask-slope -1: must be 0 to 10"),
+        (("--mask-slope", "nan"), "--mask-slope nan: must be 0 to 10"),
+    ],
+)
+def test_impossible_masks_are_refused(
+    corpus: Path, tmp_path: Path, options: tuple[str, ...], message: str
+) -> None:
+    result = run(corpus, tmp_path / "m.npz", *options)
+    assert result.exit_code != 0
+    assert message in str(result.exception) + result.output
 
 
 def test_same_seed_same_model_other_seed_other_model(corpus: Path, tmp_path: Path) -> None:

@@ -64,6 +64,10 @@ _SHARED_OPTIONS = ("rate", "minutes", "seed")
 )  # fmt: skip
 @click.option("--neighbours", default=_DEFAULT.neighbours, help="K, masks averaged a frame.")
 @click.option(
+    "--sampling", type=click.Choice(["random", "clusters"]), default=_DEFAULT.sampling,
+    help="Entries: training frames drawn at random, or clusters of all frames by their codes.",
+)  # fmt: skip
+@click.option(
     "--mask-bits", default=_DEFAULT.mask_bits,
     help="Bits of a mask level, 1 to 4; 1 is the ideal binary mask.",
 )  # fmt: skip

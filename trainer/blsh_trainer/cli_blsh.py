@@ -11,7 +11,7 @@ import click
 
 from blsh_trainer.boosting import BoostedHashing, Round
 from blsh_trainer.corpus import Recordings, TrainingFrames, find_recordings
-from blsh_trainer.dictionary import DictionarySize, check_neighbours
+from blsh_trainer.dictionary import CLUSTER_ROUNDS, DictionarySize, check_neighbours
 from blsh_trainer.errors import INTERRUPTED
 from blsh_trainer.model_file import Model, load_model, save_model
 from blsh_trainer.progress import progress_bar
@@ -72,7 +72,7 @@ def train_blsh(
     except KeyboardInterrupt:
         click.echo("Interrupted before the first projection was learned; nothing saved.", err=True)
         return INTERRUPTED
-    model = build_model(estimator, frames, options, recordings.fingerprint)
+    model = _build(estimator, frames, options, recordings.fingerprint)
     if not interrupted:
         model = validated(model, held_out, validation)
     sha256 = save_model(model, output)
@@ -118,6 +118,17 @@ def _learn(estimator: BoostedHashing, frames: TrainingFrames, options: TrainingO
                 raise
             return True
     return False
+
+
+def _build(
+    estimator: BoostedHashing, frames: TrainingFrames, options: TrainingOptions, fingerprint: str
+) -> Model:
+    if options.sampling == "random":
+        return build_model(estimator, frames, options, fingerprint)
+    with progress_bar("Clustering", CLUSTER_ROUNDS) as report:
+        return build_model(
+            estimator, frames, options, fingerprint, lambda done: report(done, "of all frames")
+        )
 
 
 def _report(model: Model, output: Path, sha256: str, interrupted: bool, as_json: bool) -> None:

@@ -20,6 +20,9 @@ from blsh_trainer.stft import stft
 
 FloatArray = npt.NDArray[np.float32]
 
+UNIFORM_SHARE = 0.1
+"""Part of a gain's error that counts the same in loud bins and in quiet ones."""
+
 
 @dataclass(frozen=True)
 class Recordings:
@@ -47,6 +50,12 @@ class GainTargets:
 
     gains: npt.NDArray[np.uint8]
     weights: npt.NDArray[np.float16]
+
+    def of(self, index: npt.NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
+        """Gains in [0, 1] of some frames, and how much their squared errors count."""
+        weights = self.weights[index].astype(np.float32)
+        gains = self.gains[index].astype(np.float32) / np.float32(255)
+        return gains, (1 - UNIFORM_SHARE) * weights + np.float32(UNIFORM_SHARE)
 
 
 @dataclass(frozen=True)

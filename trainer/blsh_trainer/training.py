@@ -11,7 +11,12 @@ import numpy.typing as npt
 
 from blsh_trainer.boosting import TARGET_QUANTILES, BoostedHashing, Learned, Round, Target
 from blsh_trainer.corpus import Recordings, TrainingFrames, training_frames, training_mixtures
-from blsh_trainer.dictionary import DictionarySize, check_neighbours, choose_entries
+from blsh_trainer.dictionary import (
+    DictionarySize,
+    check_neighbours,
+    choose_entries,
+    cluster,
+)
 from blsh_trainer.errors import BlshError
 from blsh_trainer.features import make_filterbank
 from blsh_trainer.hashing import hash_bits, pack_codes
@@ -30,11 +35,10 @@ from blsh_trainer.similarity import DistanceKind
 
 FloatArray = npt.NDArray[np.float32]
 Method = Literal["blsh", "lsh"]
+Sampling = Literal["random", "clusters"]
 
 MAX_PROJECTIONS = 1024
 MAX_MASK_SLOPE = 10.0
-# Part of a gain's error that counts the same in loud and in quiet bins, where bits are saved.
-UNIFORM_SHARE = 0.1
 # Options that decide what the projections are: a resumed model must agree on them.
 LEARNING_OPTIONS = (
     "method",
@@ -61,6 +65,7 @@ class TrainingOptions:
         projections: L, bits a hash code.
         dictionary: Size of the dictionary, a count or a share such as ``"1%"``.
         neighbours: K.
+        sampling: Whether entries are a random sample of the frames or clusters of them.
         mask_bits: Bits of a mask level; 1 for the ideal binary mask.
         mask_slope: Squared gain error that a bit of a compressed mask is worth (see
             `blsh_trainer.mask_rate`); 0 for masks as they are.
@@ -81,6 +86,7 @@ class TrainingOptions:
     projections: int = 150
     dictionary: str = "1%"
     neighbours: int = 10
+    sampling: Sampling = "random"
     mask_bits: int = 1
     mask_slope: float = 0.0
     method: Method = "blsh"
@@ -102,7 +108,9 @@ class TrainingOptions:
 
     def check(self) -> None:
         """Raise `BlshError` naming the option where a value is impossible on its own."""
-        for option, kinds in (("method", Method), ("distance", DistanceKind), ("aim", Target)):
+        for option, kinds in (
+            ("method", Method), ("distance", DistanceKind), ("aim", Target), ("sampling", Sampling),
+        ):  # fmt: skip
             value, allowed = getattr(self, option), get_args(kinds)
             if value not in allowed:
                 raise BlshError(f"--{option} {value}: must be {' or '.join(allowed)}")
@@ -197,14 +205,29 @@ def build_model(
     frames: TrainingFrames,
     options: TrainingOptions,
     fingerprint: str,
+    on_round: Callable[[int], None] | None = None,
 ) -> Model:
-    """Hash the dictionary with the projections at hand and put the model together."""
+    """Hash the dictionary with the projections at hand and put the model together.
+
+    Args:
+        estimator: The projections.
+        frames: What entries are taken from.
+        options: Of the training.
+        fingerprint: Of the recordings.
+        on_round: Called with the rounds of clustering that are done.
+    """
     n_frames = frames.features.shape[0]
     n_entries = DictionarySize.parse(options.dictionary).entries(n_frames)
     check_neighbours(options.neighbours, n_entries)
     rng = np.random.default_rng([options.seed, _DICTIONARY_STREAM])
     index = choose_entries(n_frames, n_entries, rng)
-    bits = hash_bits(frames.features[index], estimator.projection_, estimator.bias_)
+    if options.sampling == "clusters":
+        every = hash_bits(frames.features, estimator.projection_, estimator.bias_)
+        bits, label = cluster(every, index, on_round)
+        masks = _masks_of_clusters(frames, label, n_entries, options)
+    else:
+        bits = hash_bits(frames.features[index], estimator.projection_, estimator.bias_)
+        masks = _masks(frames, index, options)
     band = Band(
         bins=(0, options.geometry.n_bins),
         feature_range=(0, frames.features.shape[1]),
@@ -214,7 +237,7 @@ def build_model(
         bias=estimator.bias_,
         beta=estimator.beta_,
         codes=pack_codes(bits),
-        masks=_masks(frames, index, options),
+        masks=masks,
     )
     training = {
         "options": options.record(),
@@ -235,9 +258,31 @@ def _masks(
     """Mask levels of the entries: ideal binary masks, or levels of ideal gains."""
     if frames.targets is None:
         return frames.mask_levels(index)
-    gains = frames.targets.gains[index].astype(np.float32) / np.float32(255)
-    weights = frames.targets.weights[index].astype(np.float32)
-    weights = (1 - UNIFORM_SHARE) * weights + np.float32(UNIFORM_SHARE)
+    gains, weights = frames.targets.of(index)
+    return economical_levels(gains, weights, options.mask_bits, options.mask_slope)
+
+
+def _masks_of_clusters(
+    frames: TrainingFrames,
+    label: npt.NDArray[np.int64],
+    n_entries: int,
+    options: TrainingOptions,
+) -> npt.NDArray[np.uint8]:
+    """The same for clusters: what most of their frames have, or the gain of the least error."""
+    masks = np.empty((n_entries, frames.n_bins), np.uint8)
+    order = np.argsort(label, kind="stable")
+    bounds = np.searchsorted(label[order], np.arange(n_entries + 1))
+    gains, weights = np.empty((2, n_entries, frames.n_bins), np.float32)
+    for entry in range(n_entries):
+        members = order[bounds[entry] : bounds[entry + 1]]
+        if frames.targets is None:
+            masks[entry] = frames.mask_levels(members).mean(axis=0) > 0.5
+        else:
+            each, weight = frames.targets.of(members)
+            gains[entry] = (weight * each).sum(axis=0) / weight.sum(axis=0)
+            weights[entry] = weight.mean(axis=0)
+    if frames.targets is None:
+        return masks
     return economical_levels(gains, weights, options.mask_bits, options.mask_slope)
 
 
