@@ -34,6 +34,16 @@ static BLSH_INLINE void store(int32_t *z, size_t k, blsh_complex_t value)
     z[2 * k + 1] = value.im;
 }
 
+static BLSH_INLINE blsh_wide_t load_wide(const int32_t *z, size_t k)
+{
+    return blsh_load_wide(z + 2 * k);
+}
+
+static BLSH_INLINE void store_wide(int32_t *z, size_t k, blsh_wide_t value)
+{
+    blsh_store_wide(z + 2 * k, value);
+}
+
 static BLSH_INLINE void swap_if_ahead(int32_t *z, size_t k, size_t reversed)
 {
     if (k < reversed) {
@@ -88,14 +98,14 @@ static void first_two_stages(int32_t *z)
 }
 
 /* The two outputs of a butterfly, of which `t` is -(b w) / 2. */
-static BLSH_INLINE blsh_complex_t upper(blsh_complex_t a, blsh_complex_t t)
+static BLSH_INLINE blsh_wide_t upper(blsh_wide_t a, blsh_wide_t t)
 {
     a.re = (a.re >> 1) - t.re;
     a.im = (a.im >> 1) - t.im;
     return a;
 }
 
-static BLSH_INLINE blsh_complex_t lower(blsh_complex_t a, blsh_complex_t t)
+static BLSH_INLINE blsh_wide_t lower(blsh_wide_t a, blsh_wide_t t)
 {
     a.re = (a.re >> 1) + t.re;
     a.im = (a.im >> 1) + t.im;
@@ -109,15 +119,15 @@ static void one_stage(int32_t *z, size_t span, size_t stride)
     const int16_t *twiddle = blsh_twiddle_q15;
     size_t k;
 
-    for (k = 0; k < span; k++, twiddle += 2 * stride) {
-        const blsh_twiddle_t w = blsh_load_twiddle(twiddle);
+    for (k = 0; k < span; k += BLSH_WIDE, twiddle += 2 * BLSH_WIDE * stride) {
+        const blsh_twiddle_t w = blsh_load_twiddle(twiddle, stride);
         int32_t *p;
 
         for (p = z + 2 * k; p < end; p += 4 * span) {
-            const blsh_complex_t a = load(p, 0), t = blsh_half_product(load(p, span), w);
+            const blsh_wide_t a = load_wide(p, 0), t = blsh_half_product(load_wide(p, span), w);
 
-            store(p, 0, upper(a, t));
-            store(p, span, lower(a, t));
+            store_wide(p, 0, upper(a, t));
+            store_wide(p, span, lower(a, t));
         }
     }
 }
@@ -133,16 +143,17 @@ static void two_stages(int32_t *z, size_t span, size_t stride)
     const int16_t *next_twiddle = blsh_twiddle_q15;
     size_t k;
 
-    for (k = 0; k < span; k++, twiddle += 2 * stride, next_twiddle += stride) {
-        const blsh_twiddle_t w = blsh_load_twiddle(twiddle);
-        const blsh_twiddle_t even = blsh_load_twiddle(next_twiddle);
-        const blsh_twiddle_t odd = blsh_load_twiddle(next_twiddle + POINTS); /* that of k + span */
+    for (k = 0; k < span; k += BLSH_WIDE) {
+        const blsh_twiddle_t w = blsh_load_twiddle(twiddle, stride);
+        const blsh_twiddle_t even = blsh_load_twiddle(next_twiddle, stride / 2);
+        const blsh_twiddle_t odd = /* that of k + span */
+            blsh_load_twiddle(next_twiddle + POINTS, stride / 2);
         int32_t *p;
 
         for (p = z + 2 * k; p < end; p += 8 * span) {
-            blsh_complex_t a = load(p, 0), b = load(p, span);
-            blsh_complex_t c = load(p, 2 * span), d = load(p, 3 * span);
-            blsh_complex_t t = blsh_half_product(b, w);
+            blsh_wide_t a = load_wide(p, 0), b = load_wide(p, span);
+            blsh_wide_t c = load_wide(p, 2 * span), d = load_wide(p, 3 * span);
+            blsh_wide_t t = blsh_half_product(b, w);
 
             b = lower(a, t);
             a = upper(a, t);
@@ -150,12 +161,14 @@ static void two_stages(int32_t *z, size_t span, size_t stride)
             d = lower(c, t);
             c = upper(c, t);
             t = blsh_half_product(c, even);
-            store(p, 0, upper(a, t));
-            store(p, 2 * span, lower(a, t));
+            store_wide(p, 0, upper(a, t));
+            store_wide(p, 2 * span, lower(a, t));
             t = blsh_half_product(d, odd);
-            store(p, span, upper(b, t));
-            store(p, 3 * span, lower(b, t));
+            store_wide(p, span, upper(b, t));
+            store_wide(p, 3 * span, lower(b, t));
         }
+        twiddle += 2 * BLSH_WIDE * stride;
+        next_twiddle += BLSH_WIDE * stride;
     }
 }
 
@@ -186,19 +199,17 @@ void blsh_fft_forward(int32_t *frame)
     store(frame, 0,
           complex_of((first.re >> 1) + (first.im >> 1), (first.re >> 1) - (first.im >> 1)));
     /* X[k] = (E + w O) / 2 and X[H - k] = conj(E - w O) / 2, E and O the halves' spectra. */
-    for (k = 1; k <= POINTS / 2; k++) {
-        const size_t j = POINTS - k;
-        const blsh_complex_t a = load(frame, k), b = load(frame, j);
-        const blsh_twiddle_t w = blsh_load_twiddle(blsh_twiddle_q15 + 2 * k);
-        const blsh_complex_t even = complex_of((a.re >> 1) + (b.re >> 1),
-                                               (a.im >> 1) - (b.im >> 1));
-        const blsh_complex_t odd = complex_of((a.im >> 1) + (b.im >> 1),
-                                              (b.re >> 1) - (a.re >> 1));
-        const blsh_complex_t t = blsh_half_product(odd, w);
-        const blsh_complex_t mirror = lower(even, t);
+    for (k = 1; k <= POINTS / 2; k += BLSH_WIDE) {
+        int32_t *const mirrored = frame + 2 * (POINTS - k);
+        const blsh_wide_t a = load_wide(frame, k), b = blsh_load_down(mirrored);
+        const blsh_twiddle_t w = blsh_load_twiddle(blsh_twiddle_q15 + 2 * k, 1);
+        const blsh_wide_t even = {(a.re >> 1) + (b.re >> 1), (a.im >> 1) - (b.im >> 1)};
+        const blsh_wide_t odd = {(a.im >> 1) + (b.im >> 1), (b.re >> 1) - (a.re >> 1)};
+        const blsh_wide_t t = blsh_half_product(odd, w);
+        const blsh_wide_t low = lower(even, t), conjugate = {low.re, -low.im};
 
-        store(frame, k, upper(even, t));
-        store(frame, j, complex_of(mirror.re, -mirror.im));
+        store_wide(frame, k, upper(even, t));
+        blsh_store_down(mirrored, conjugate);
     }
 }
 
@@ -209,16 +220,18 @@ void blsh_fft_inverse(int32_t *frame)
 
     /* The forward FFT of swapped parts is the inverse FFT with its parts swapped. */
     store(frame, 0, complex_of(first.re - first.im, first.re + first.im));
-    for (k = 1; k <= POINTS / 2; k++) {
-        const size_t j = POINTS - k;
-        const blsh_complex_t a = load(frame, k), b = load(frame, j);
-        const blsh_twiddle_t w = blsh_load_twiddle(blsh_twiddle_q15 + 2 * k);
-        const blsh_complex_t even = complex_of(a.re + b.re, a.im - b.im);
-        const blsh_complex_t difference = complex_of(a.im + b.im, a.re - b.re); /* swapped */
-        const blsh_complex_t t = blsh_half_product(difference, w);
+    for (k = 1; k <= POINTS / 2; k += BLSH_WIDE) {
+        int32_t *const mirrored = frame + 2 * (POINTS - k);
+        const blsh_wide_t a = load_wide(frame, k), b = blsh_load_down(mirrored);
+        const blsh_twiddle_t w = blsh_load_twiddle(blsh_twiddle_q15 + 2 * k, 1);
+        const blsh_wide_t even = {a.re + b.re, a.im - b.im};
+        const blsh_wide_t difference = {a.im + b.im, a.re - b.re}; /* swapped */
+        const blsh_wide_t t = blsh_half_product(difference, w);
+        const blsh_wide_t upper = {even.im - 2 * t.im, even.re + 2 * t.re};
+        const blsh_wide_t lower = {-even.im - 2 * t.im, even.re - 2 * t.re};
 
-        store(frame, k, complex_of(even.im - 2 * t.im, even.re + 2 * t.re));
-        store(frame, j, complex_of(-even.im - 2 * t.im, even.re - 2 * t.re));
+        store_wide(frame, k, upper);
+        blsh_store_down(mirrored, lower);
     }
     complex_fft(frame);
 }

@@ -5,8 +5,11 @@
  * leaves out is defined here, portably. Ports compute exactly the same.
  *
  *     blsh_mulw            product of 32 and 16 bits without its lowest 16
- *     blsh_load_twiddle    a pair of the twiddle table, in the form that the core multiplies by
- *     blsh_half_product    half the negated product of a complex number and a twiddle
+ *     BLSH_WIDE            how many neighbouring complex numbers a blsh_wide_t holds, 1 or 4;
+ *                          blsh_load_wide, blsh_store_wide, and the same downwards from the first
+ *     blsh_load_twiddle    so many pairs of the twiddle table, `stride` pairs from each other, in
+ *                          the form that the core multiplies by
+ *     blsh_half_product    half the negated product of complex numbers and twiddles
  *     blsh_dot_s16         dot product of int16 vectors whose length is a multiple of 4
  *     blsh_dot4_s16        four of them with one vector in common
  *     blsh_dot4_s8         the same with int8 weights
@@ -43,15 +46,46 @@ static BLSH_INLINE int32_t blsh_mulw(int32_t a, int16_t w)
 }
 #endif
 
+#ifndef BLSH_WIDE
+#define BLSH_WIDE 1
+typedef blsh_complex_t blsh_wide_t;
+
+static BLSH_INLINE blsh_wide_t blsh_load_wide(const int32_t *z)
+{
+    blsh_wide_t value;
+
+    value.re = z[0];
+    value.im = z[1];
+    return value;
+}
+
+static BLSH_INLINE void blsh_store_wide(int32_t *z, blsh_wide_t value)
+{
+    z[0] = value.re;
+    z[1] = value.im;
+}
+
+static BLSH_INLINE blsh_wide_t blsh_load_down(const int32_t *z)
+{
+    return blsh_load_wide(z);
+}
+
+static BLSH_INLINE void blsh_store_down(int32_t *z, blsh_wide_t value)
+{
+    blsh_store_wide(z, value);
+}
+#endif
+
 #ifndef blsh_load_twiddle
 typedef struct {
     int16_t cos_q15, sin_q15; /* negated */
 } blsh_twiddle_t;
 
-static BLSH_INLINE blsh_twiddle_t blsh_load_twiddle(const int16_t *pair)
+static BLSH_INLINE blsh_twiddle_t blsh_load_twiddle(const int16_t *pair, size_t stride)
 {
     blsh_twiddle_t w;
 
+    (void)stride;
     w.cos_q15 = pair[0];
     w.sin_q15 = pair[1];
     return w;
@@ -61,9 +95,9 @@ static BLSH_INLINE blsh_twiddle_t blsh_load_twiddle(const int16_t *pair)
  * -(z e^-it) / 2 for a twiddle of -cos t and -sin t in Q15, each product rounded down. Where |z|
  * is below 2^31 so are both sums: |re cos + im sin| <= |z|, and halving leaves room for rounding.
  */
-static BLSH_INLINE blsh_complex_t blsh_half_product(blsh_complex_t z, blsh_twiddle_t w)
+static BLSH_INLINE blsh_wide_t blsh_half_product(blsh_wide_t z, blsh_twiddle_t w)
 {
-    blsh_complex_t product;
+    blsh_wide_t product;
 
     product.re = blsh_mulw(z.re, w.cos_q15) + blsh_mulw(z.im, w.sin_q15);
     product.im = blsh_mulw(z.im, w.cos_q15) - blsh_mulw(z.re, w.sin_q15);
