@@ -34,16 +34,6 @@ static BLSH_INLINE void store(int32_t *z, size_t k, blsh_complex_t value)
     z[2 * k + 1] = value.im;
 }
 
-static BLSH_INLINE blsh_wide_t load_wide(const int32_t *z, size_t k)
-{
-    return blsh_load_wide(z + 2 * k);
-}
-
-static BLSH_INLINE void store_wide(int32_t *z, size_t k, blsh_wide_t value)
-{
-    blsh_store_wide(z + 2 * k, value);
-}
-
 static BLSH_INLINE void swap_if_ahead(int32_t *z, size_t k, size_t reversed)
 {
     if (k < reversed) {
@@ -73,27 +63,40 @@ static void bit_reverse(int32_t *z)
     }
 }
 
+/* A quarter of a sum and of a difference */
+static BLSH_INLINE blsh_wide_t sum_quarter(blsh_wide_t a, blsh_wide_t b)
+{
+    a.re = ((a.re >> 1) + (b.re >> 1)) >> 1;
+    a.im = ((a.im >> 1) + (b.im >> 1)) >> 1;
+    return a;
+}
+
+static BLSH_INLINE blsh_wide_t difference_quarter(blsh_wide_t a, blsh_wide_t b)
+{
+    a.re = ((a.re >> 1) - (b.re >> 1)) >> 1;
+    a.im = ((a.im >> 1) - (b.im >> 1)) >> 1;
+    return a;
+}
+
 /* Stages of span 1 and 2 in one pass: their twiddles 1 and -i need no multiplication. */
 static void first_two_stages(int32_t *z)
 {
     size_t k;
 
-    for (k = 0; k < POINTS; k += 4) {
-        const blsh_complex_t a = load(z, k), b = load(z, k + 1);
-        const blsh_complex_t c = load(z, k + 2), d = load(z, k + 3);
-        const int32_t ab_re = ((a.re >> 1) + (b.re >> 1)) >> 1;
-        const int32_t ab_im = ((a.im >> 1) + (b.im >> 1)) >> 1;
-        const int32_t a_b_re = ((a.re >> 1) - (b.re >> 1)) >> 1;
-        const int32_t a_b_im = ((a.im >> 1) - (b.im >> 1)) >> 1;
-        const int32_t cd_re = ((c.re >> 1) + (d.re >> 1)) >> 1;
-        const int32_t cd_im = ((c.im >> 1) + (d.im >> 1)) >> 1;
-        const int32_t c_d_re = ((c.re >> 1) - (d.re >> 1)) >> 1;
-        const int32_t c_d_im = ((c.im >> 1) - (d.im >> 1)) >> 1;
+    for (k = 0; k < POINTS; k += 4 * BLSH_WIDE) {
+        const blsh_wide_t a = blsh_load_spaced(z, k, 4), b = blsh_load_spaced(z, k + 1, 4);
+        const blsh_wide_t c = blsh_load_spaced(z, k + 2, 4), d = blsh_load_spaced(z, k + 3, 4);
+        const blsh_wide_t ab = sum_quarter(a, b), a_b = difference_quarter(a, b);
+        const blsh_wide_t cd = sum_quarter(c, d), c_d = difference_quarter(c, d);
+        const blsh_wide_t first = {ab.re + cd.re, ab.im + cd.im};
+        const blsh_wide_t second = {a_b.re + c_d.im, a_b.im - c_d.re};
+        const blsh_wide_t third = {ab.re - cd.re, ab.im - cd.im};
+        const blsh_wide_t fourth = {a_b.re - c_d.im, a_b.im + c_d.re};
 
-        store(z, k, complex_of(ab_re + cd_re, ab_im + cd_im));
-        store(z, k + 1, complex_of(a_b_re + c_d_im, a_b_im - c_d_re));
-        store(z, k + 2, complex_of(ab_re - cd_re, ab_im - cd_im));
-        store(z, k + 3, complex_of(a_b_re - c_d_im, a_b_im + c_d_re));
+        blsh_store_spaced(z, k, 4, first);
+        blsh_store_spaced(z, k + 1, 4, second);
+        blsh_store_spaced(z, k + 2, 4, third);
+        blsh_store_spaced(z, k + 3, 4, fourth);
     }
 }
 
@@ -124,10 +127,11 @@ static void one_stage(int32_t *z, size_t span, size_t stride)
         int32_t *p;
 
         for (p = z + 2 * k; p < end; p += 4 * span) {
-            const blsh_wide_t a = load_wide(p, 0), t = blsh_half_product(load_wide(p, span), w);
+            const blsh_wide_t a = blsh_load_wide(p, 0);
+            const blsh_wide_t t = blsh_half_product(blsh_load_wide(p, span), w);
 
-            store_wide(p, 0, upper(a, t));
-            store_wide(p, span, lower(a, t));
+            blsh_store_wide(p, 0, upper(a, t));
+            blsh_store_wide(p, span, lower(a, t));
         }
     }
 }
@@ -151,8 +155,8 @@ static void two_stages(int32_t *z, size_t span, size_t stride)
         int32_t *p;
 
         for (p = z + 2 * k; p < end; p += 8 * span) {
-            blsh_wide_t a = load_wide(p, 0), b = load_wide(p, span);
-            blsh_wide_t c = load_wide(p, 2 * span), d = load_wide(p, 3 * span);
+            blsh_wide_t a = blsh_load_wide(p, 0), b = blsh_load_wide(p, span);
+            blsh_wide_t c = blsh_load_wide(p, 2 * span), d = blsh_load_wide(p, 3 * span);
             blsh_wide_t t = blsh_half_product(b, w);
 
             b = lower(a, t);
@@ -161,11 +165,11 @@ static void two_stages(int32_t *z, size_t span, size_t stride)
             d = lower(c, t);
             c = upper(c, t);
             t = blsh_half_product(c, even);
-            store_wide(p, 0, upper(a, t));
-            store_wide(p, 2 * span, lower(a, t));
+            blsh_store_wide(p, 0, upper(a, t));
+            blsh_store_wide(p, 2 * span, lower(a, t));
             t = blsh_half_product(d, odd);
-            store_wide(p, span, upper(b, t));
-            store_wide(p, 3 * span, lower(b, t));
+            blsh_store_wide(p, span, upper(b, t));
+            blsh_store_wide(p, 3 * span, lower(b, t));
         }
         twiddle += 2 * BLSH_WIDE * stride;
         next_twiddle += BLSH_WIDE * stride;
@@ -200,16 +204,16 @@ void blsh_fft_forward(int32_t *frame)
           complex_of((first.re >> 1) + (first.im >> 1), (first.re >> 1) - (first.im >> 1)));
     /* X[k] = (E + w O) / 2 and X[H - k] = conj(E - w O) / 2, E and O the halves' spectra. */
     for (k = 1; k <= POINTS / 2; k += BLSH_WIDE) {
-        int32_t *const mirrored = frame + 2 * (POINTS - k);
-        const blsh_wide_t a = load_wide(frame, k), b = blsh_load_down(mirrored);
+        const size_t j = POINTS - k;
+        const blsh_wide_t a = blsh_load_wide(frame, k), b = blsh_load_spaced(frame, j, -1);
         const blsh_twiddle_t w = blsh_load_twiddle(blsh_twiddle_q15 + 2 * k, 1);
         const blsh_wide_t even = {(a.re >> 1) + (b.re >> 1), (a.im >> 1) - (b.im >> 1)};
         const blsh_wide_t odd = {(a.im >> 1) + (b.im >> 1), (b.re >> 1) - (a.re >> 1)};
         const blsh_wide_t t = blsh_half_product(odd, w);
         const blsh_wide_t low = lower(even, t), conjugate = {low.re, -low.im};
 
-        store_wide(frame, k, upper(even, t));
-        blsh_store_down(mirrored, conjugate);
+        blsh_store_wide(frame, k, upper(even, t));
+        blsh_store_spaced(frame, j, -1, conjugate);
     }
 }
 
@@ -221,8 +225,8 @@ void blsh_fft_inverse(int32_t *frame)
     /* The forward FFT of swapped parts is the inverse FFT with its parts swapped. */
     store(frame, 0, complex_of(first.re - first.im, first.re + first.im));
     for (k = 1; k <= POINTS / 2; k += BLSH_WIDE) {
-        int32_t *const mirrored = frame + 2 * (POINTS - k);
-        const blsh_wide_t a = load_wide(frame, k), b = blsh_load_down(mirrored);
+        const size_t j = POINTS - k;
+        const blsh_wide_t a = blsh_load_wide(frame, k), b = blsh_load_spaced(frame, j, -1);
         const blsh_twiddle_t w = blsh_load_twiddle(blsh_twiddle_q15 + 2 * k, 1);
         const blsh_wide_t even = {a.re + b.re, a.im - b.im};
         const blsh_wide_t difference = {a.im + b.im, a.re - b.re}; /* swapped */
@@ -230,8 +234,8 @@ void blsh_fft_inverse(int32_t *frame)
         const blsh_wide_t upper = {even.im - 2 * t.im, even.re + 2 * t.re};
         const blsh_wide_t lower = {-even.im - 2 * t.im, even.re - 2 * t.re};
 
-        store_wide(frame, k, upper);
-        blsh_store_down(mirrored, lower);
+        blsh_store_wide(frame, k, upper);
+        blsh_store_spaced(frame, j, -1, lower);
     }
     complex_fft(frame);
 }

@@ -5,8 +5,9 @@
  * leaves out is defined here, portably. Ports compute exactly the same.
  *
  *     blsh_mulw            product of 32 and 16 bits without its lowest 16
- *     BLSH_WIDE            how many neighbouring complex numbers a blsh_wide_t holds, 1 or 4;
- *                          blsh_load_wide, blsh_store_wide, and the same downwards from the first
+ *     BLSH_WIDE            how many complex numbers a blsh_wide_t holds, 1 or 4: neighbours for
+ *                          blsh_load_wide and blsh_store_wide, every `step`-th one, which may go
+ *                          down, for blsh_load_spaced and blsh_store_spaced
  *     blsh_load_twiddle    so many pairs of the twiddle table, `stride` pairs from each other, in
  *                          the form that the core multiplies by
  *     blsh_half_product    half the negated product of complex numbers and twiddles
@@ -50,29 +51,32 @@ static BLSH_INLINE int32_t blsh_mulw(int32_t a, int16_t w)
 #define BLSH_WIDE 1
 typedef blsh_complex_t blsh_wide_t;
 
-static BLSH_INLINE blsh_wide_t blsh_load_wide(const int32_t *z)
+static BLSH_INLINE blsh_wide_t blsh_load_wide(const int32_t *z, size_t k)
 {
     blsh_wide_t value;
 
-    value.re = z[0];
-    value.im = z[1];
+    value.re = z[2 * k];
+    value.im = z[2 * k + 1];
     return value;
 }
 
-static BLSH_INLINE void blsh_store_wide(int32_t *z, blsh_wide_t value)
+static BLSH_INLINE void blsh_store_wide(int32_t *z, size_t k, blsh_wide_t value)
 {
-    z[0] = value.re;
-    z[1] = value.im;
+    z[2 * k] = value.re;
+    z[2 * k + 1] = value.im;
 }
 
-static BLSH_INLINE blsh_wide_t blsh_load_down(const int32_t *z)
+static BLSH_INLINE blsh_wide_t blsh_load_spaced(const int32_t *z, size_t k, int step)
 {
-    return blsh_load_wide(z);
+    (void)step;
+    return blsh_load_wide(z, k);
 }
 
-static BLSH_INLINE void blsh_store_down(int32_t *z, blsh_wide_t value)
+static BLSH_INLINE void blsh_store_spaced(int32_t *z, size_t k, int step,
+                                          blsh_wide_t value)
 {
-    blsh_store_wide(z, value);
+    (void)step;
+    blsh_store_wide(z, k, value);
 }
 #endif
 

@@ -140,7 +140,7 @@ static BLSH_INLINE blsh_words_t blsh_vldrw(const void *base, blsh_offsets_t offs
     for (n = 0; n < 4; n++) {
         int32_t word;
 
-        __builtin_memcpy(&word, (const char *)base + offsets[n], sizeof word);
+        __builtin_memcpy(&word, (const char *)base + (int32_t)offsets[n], sizeof word);
         words[n] = word;
     }
     return words;
@@ -151,7 +151,7 @@ static BLSH_INLINE void blsh_vstrw(int32_t *base, blsh_offsets_t offsets, blsh_w
     unsigned n;
 
     for (n = 0; n < 4; n++) {
-        base[offsets[n] / 4] = words[n];
+        base[(int32_t)offsets[n] / 4] = words[n];
     }
 }
 
@@ -230,52 +230,62 @@ static BLSH_INLINE blsh_words_t blsh_vmulh(blsh_words_t a, blsh_words_t b)
 
 #endif
 
-#define BLSH_X(z) __asm__("" : "+r"(z))
 /* Four complex numbers at once. */
 #define BLSH_WIDE 4
+
+/* No instruction: keeps gcc 12 from stepping an address in ways that VLD2 and VST2 do not know. */
+#define BLSH_SETTLE(address) __asm__("" : "+r"(address))
 
 typedef struct {
     blsh_words_t re, im;
 } blsh_wide_t;
 
-static BLSH_INLINE blsh_wide_t blsh_load_wide(const int32_t *z)
+static BLSH_INLINE blsh_wide_t blsh_load_wide(const int32_t *z, size_t k)
 {
     blsh_two_vectors_t parts;
     blsh_wide_t value;
 
-    BLSH_X(z);
+    z += 2 * k;
+    BLSH_SETTLE(z);
     parts = blsh_vld2(z);
     value.re = parts.a;
     value.im = parts.b;
     return value;
 }
 
-static BLSH_INLINE void blsh_store_wide(int32_t *z, blsh_wide_t value)
+static BLSH_INLINE void blsh_store_wide(int32_t *z, size_t k, blsh_wide_t value)
 {
     blsh_two_vectors_t parts;
 
     parts.a = value.re;
     parts.b = value.im;
-    BLSH_X(z);
+    z += 2 * k;
+    BLSH_SETTLE(z);
     blsh_vst2(z, parts);
 }
 
-static BLSH_INLINE blsh_wide_t blsh_load_down(const int32_t *z)
+/* Offsets of complex numbers; where the step is negative they wrap around, as addresses do. */
+static BLSH_INLINE blsh_offsets_t blsh_spaced(int step)
 {
-    const blsh_offsets_t down = {24, 16, 8, 0};
+    const blsh_offsets_t numbers = {0, 8, 16, 24};
+
+    return numbers * (uint32_t)step;
+}
+
+static BLSH_INLINE blsh_wide_t blsh_load_spaced(const int32_t *z, size_t k, int step)
+{
     blsh_wide_t value;
 
-    value.re = blsh_vldrw(z - 6, down);
-    value.im = blsh_vldrw(z - 5, down);
+    value.re = blsh_vldrw(z + 2 * k, blsh_spaced(step));
+    value.im = blsh_vldrw(z + 2 * k + 1, blsh_spaced(step));
     return value;
 }
 
-static BLSH_INLINE void blsh_store_down(int32_t *z, blsh_wide_t value)
+static BLSH_INLINE void blsh_store_spaced(int32_t *z, size_t k, int step,
+                                          blsh_wide_t value)
 {
-    const blsh_offsets_t down = {24, 16, 8, 0};
-
-    blsh_vstrw(z - 6, down, value.re);
-    blsh_vstrw(z - 5, down, value.im);
+    blsh_vstrw(z + 2 * k, blsh_spaced(step), value.re);
+    blsh_vstrw(z + 2 * k + 1, blsh_spaced(step), value.im);
 }
 
 typedef struct {
@@ -328,6 +338,8 @@ static BLSH_INLINE void blsh_dot4_s8_helium(const int8_t *weights, const int16_t
     const int16_t *const end = x + (n - n_left);
     int32_t sum_0 = 0, sum_1 = 0, sum_2 = 0, sum_3 = 0;
 
+    /* No instruction: from here on halfwords are read as words, after whatever wrote them. */
+    __asm__("" : "+r"(x) : : "memory");
     for (; x < end; x += 16, weights += 64) {
         const blsh_two_vectors_t columns = blsh_vld2(x);
         const blsh_four_vectors_t rows = blsh_vld4(weights);
