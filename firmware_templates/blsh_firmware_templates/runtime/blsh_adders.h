@@ -7,22 +7,20 @@
 #ifndef BLSH_ADDERS_H
 #define BLSH_ADDERS_H
 
-#include <stdint.h>
-
-#include "blsh_types.h"
+#include "blsh_port.h"
 
 /* Two planes a and b of equal weight, in the form in which adding them is cheapest. */
 typedef struct {
-    uint32_t a, a_xor_b;
+    blsh_planes_t a, a_xor_b;
 } blsh_pair_t;
 
 /*
  * Add a pair to a plane in every lane: *sum + a + b = new *sum + 2 * carry. Where a and b differ
  * the carry is the old sum, which is not the new one; else it is a. Both are new sum ^ either.
  */
-static BLSH_INLINE uint32_t add_pair(uint32_t *sum, blsh_pair_t pair)
+static BLSH_INLINE blsh_planes_t add_pair(blsh_planes_t *sum, blsh_pair_t pair)
 {
-    const uint32_t either = pair.a_xor_b | (pair.a ^ *sum);
+    const blsh_planes_t either = pair.a_xor_b | (pair.a ^ *sum);
 
     *sum ^= pair.a_xor_b;
     return *sum ^ either;
@@ -35,11 +33,11 @@ static BLSH_INLINE uint32_t add_pair(uint32_t *sum, blsh_pair_t pair)
  * in either ^ p ^ other, and p ^ (p | x) is x & ~p: eight operations in place of ten.
  * (Kojevnikov, Kulikov and Yaroslavtsev 2009: the "modified double full adder".)
  */
-static BLSH_INLINE blsh_pair_t add_two_pairs(uint32_t *sum, blsh_pair_t first,
+static BLSH_INLINE blsh_pair_t add_two_pairs(blsh_planes_t *sum, blsh_pair_t first,
                                              blsh_pair_t second)
 {
-    const uint32_t either = first.a_xor_b | (first.a ^ *sum);
-    const uint32_t middle = *sum ^ first.a_xor_b;
+    const blsh_planes_t either = first.a_xor_b | (first.a ^ *sum);
+    const blsh_planes_t middle = *sum ^ first.a_xor_b;
     blsh_pair_t carries;
 
     carries.a = middle ^ either;
@@ -49,9 +47,9 @@ static BLSH_INLINE blsh_pair_t add_two_pairs(uint32_t *sum, blsh_pair_t first,
 }
 
 /* Carry from one plane to the next. */
-static BLSH_INLINE uint32_t half_adder(uint32_t *sum, uint32_t a)
+static BLSH_INLINE blsh_planes_t half_adder(blsh_planes_t *sum, blsh_planes_t a)
 {
-    const uint32_t carry = *sum & a;
+    const blsh_planes_t carry = *sum & a;
 
     *sum ^= a;
     return carry;

@@ -18,6 +18,8 @@
  *     blsh_clip_feature    the nearest number from -4095 to 4095
  *     blsh_take_two        the next two words of a table
  *     blsh_take_complex    the next complex number of a spectrum
+ *     BLSH_BLOCKS          how many blocks of codes are compared at once, 1 or 4; a blsh_planes_t has
+ *                          a word of each
  *     blsh_load_halves     two neighbouring halfwords, the first in the low half
  *     blsh_trailing_zeros  place of the lowest one in a word that is not 0
  *     blsh_leading_zeros   number of zeros above the highest one in a word that is not 0
@@ -210,6 +212,39 @@ static BLSH_INLINE blsh_complex_t blsh_take_complex(const int32_t **next)
     value.im = (*next)[1];
     *next += 2;
     return value;
+}
+#endif
+
+#ifndef BLSH_BLOCKS
+#define BLSH_BLOCKS 1
+typedef uint32_t blsh_planes_t;
+
+static BLSH_INLINE blsh_planes_t blsh_in_all(uint32_t word)
+{
+    return word;
+}
+
+static BLSH_INLINE blsh_planes_t blsh_in_first(uint32_t word)
+{
+    return word;
+}
+
+static BLSH_INLINE uint32_t blsh_in_block(const blsh_planes_t *planes, unsigned block)
+{
+    (void)block;
+    return *planes;
+}
+
+static BLSH_INLINE int blsh_are_ones(blsh_planes_t planes)
+{
+    return planes == UINT32_MAX;
+}
+
+static BLSH_INLINE void blsh_take_two_planes(const uint32_t **next, size_t stride,
+                                             blsh_planes_t *a, blsh_planes_t *b)
+{
+    (void)stride;
+    blsh_take_two(next, a, b);
 }
 #endif
 

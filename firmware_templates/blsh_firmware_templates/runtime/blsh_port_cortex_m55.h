@@ -27,14 +27,14 @@
 typedef int8x16_t blsh_bytes_t;
 typedef int16x8_t blsh_halves_t;
 typedef int32x4_t blsh_words_t;
-typedef uint32x4_t blsh_offsets_t;
+typedef uint32x4_t blsh_uwords_t;
 
 #else
 
 typedef int8_t blsh_bytes_t __attribute__((vector_size(16)));
 typedef int16_t blsh_halves_t __attribute__((vector_size(16)));
 typedef int32_t blsh_words_t __attribute__((vector_size(16)));
-typedef uint32_t blsh_offsets_t __attribute__((vector_size(16)));
+typedef uint32_t blsh_uwords_t __attribute__((vector_size(16)));
 
 #endif
 
@@ -55,12 +55,12 @@ static BLSH_INLINE blsh_halves_t blsh_vldrh(const int16_t *halves)
 }
 
 /* Four words at offsets in bytes; all of them at word boundaries, here and below */
-static BLSH_INLINE blsh_words_t blsh_vldrw(const void *base, blsh_offsets_t offsets)
+static BLSH_INLINE blsh_words_t blsh_vldrw(const void *base, blsh_uwords_t offsets)
 {
     return vldrwq_gather_offset_s32((const int32_t *)base, offsets);
 }
 
-static BLSH_INLINE void blsh_vstrw(int32_t *base, blsh_offsets_t offsets, blsh_words_t words)
+static BLSH_INLINE void blsh_vstrw(int32_t *base, blsh_uwords_t offsets, blsh_words_t words)
 {
     vstrwq_scatter_offset_s32(base, offsets, words);
 }
@@ -122,6 +122,12 @@ static BLSH_INLINE blsh_words_t blsh_vmulh(blsh_words_t a, blsh_words_t b)
     return vmulhq_s32(a, b);
 }
 
+/* The smallest of four words */
+static BLSH_INLINE uint32_t blsh_vminv(blsh_uwords_t words)
+{
+    return vminvq_u32(UINT32_MAX, words);
+}
+
 #else
 
 static BLSH_INLINE blsh_halves_t blsh_vldrh(const int16_t *halves)
@@ -132,7 +138,7 @@ static BLSH_INLINE blsh_halves_t blsh_vldrh(const int16_t *halves)
     return vector;
 }
 
-static BLSH_INLINE blsh_words_t blsh_vldrw(const void *base, blsh_offsets_t offsets)
+static BLSH_INLINE blsh_words_t blsh_vldrw(const void *base, blsh_uwords_t offsets)
 {
     blsh_words_t words = {0};
     unsigned n;
@@ -146,7 +152,7 @@ static BLSH_INLINE blsh_words_t blsh_vldrw(const void *base, blsh_offsets_t offs
     return words;
 }
 
-static BLSH_INLINE void blsh_vstrw(int32_t *base, blsh_offsets_t offsets, blsh_words_t words)
+static BLSH_INLINE void blsh_vstrw(int32_t *base, blsh_uwords_t offsets, blsh_words_t words)
 {
     unsigned n;
 
@@ -157,7 +163,7 @@ static BLSH_INLINE void blsh_vstrw(int32_t *base, blsh_offsets_t offsets, blsh_w
 
 static BLSH_INLINE blsh_two_vectors_t blsh_vld2(const void *words)
 {
-    const blsh_offsets_t first = {0, 8, 16, 24}, second = {4, 12, 20, 28};
+    const blsh_uwords_t first = {0, 8, 16, 24}, second = {4, 12, 20, 28};
     blsh_two_vectors_t vectors;
 
     vectors.a = blsh_vldrw(words, first);
@@ -167,7 +173,7 @@ static BLSH_INLINE blsh_two_vectors_t blsh_vld2(const void *words)
 
 static BLSH_INLINE void blsh_vst2(int32_t *words, blsh_two_vectors_t vectors)
 {
-    const blsh_offsets_t first = {0, 8, 16, 24}, second = {4, 12, 20, 28};
+    const blsh_uwords_t first = {0, 8, 16, 24}, second = {4, 12, 20, 28};
 
     blsh_vstrw(words, first, vectors.a);
     blsh_vstrw(words, second, vectors.b);
@@ -175,7 +181,7 @@ static BLSH_INLINE void blsh_vst2(int32_t *words, blsh_two_vectors_t vectors)
 
 static BLSH_INLINE blsh_four_vectors_t blsh_vld4(const void *words)
 {
-    const blsh_offsets_t first = {0, 16, 32, 48};
+    const blsh_uwords_t first = {0, 16, 32, 48};
     blsh_four_vectors_t vectors;
 
     vectors.a = blsh_vldrw(words, first);
@@ -228,6 +234,17 @@ static BLSH_INLINE blsh_words_t blsh_vmulh(blsh_words_t a, blsh_words_t b)
     return high;
 }
 
+static BLSH_INLINE uint32_t blsh_vminv(blsh_uwords_t words)
+{
+    uint32_t smallest = words[0];
+    unsigned n;
+
+    for (n = 1; n < 4; n++) {
+        smallest = words[n] < smallest ? words[n] : smallest;
+    }
+    return smallest;
+}
+
 #endif
 
 /* Four complex numbers at once. */
@@ -265,9 +282,9 @@ static BLSH_INLINE void blsh_store_wide(int32_t *z, size_t k, blsh_wide_t value)
 }
 
 /* Offsets of complex numbers; where the step is negative they wrap around, as addresses do. */
-static BLSH_INLINE blsh_offsets_t blsh_spaced(int step)
+static BLSH_INLINE blsh_uwords_t blsh_spaced(int step)
 {
-    const blsh_offsets_t numbers = {0, 8, 16, 24};
+    const blsh_uwords_t numbers = {0, 8, 16, 24};
 
     return numbers * (uint32_t)step;
 }
@@ -295,12 +312,12 @@ typedef struct {
 #define blsh_load_twiddle blsh_load_twiddle
 static BLSH_INLINE blsh_twiddle_t blsh_load_twiddle(const int16_t *pair, size_t stride)
 {
-    const blsh_offsets_t numbers = {0, 4, 8, 12};
+    const blsh_uwords_t numbers = {0, 4, 8, 12};
     const blsh_words_t both = blsh_vldrw(pair, numbers * (uint32_t)stride);
     blsh_twiddle_t w;
 
-    w.cos_q31 = (blsh_words_t)((blsh_offsets_t)both << 16);
-    w.sin_q31 = (blsh_words_t)((blsh_offsets_t)both & 0xFFFF0000u);
+    w.cos_q31 = (blsh_words_t)((blsh_uwords_t)both << 16);
+    w.sin_q31 = (blsh_words_t)((blsh_uwords_t)both & 0xFFFF0000u);
     return w;
 }
 
@@ -365,8 +382,8 @@ static BLSH_INLINE void blsh_dot4_s8_helium(const int8_t *weights, const int16_t
 static BLSH_INLINE void blsh_dot4_s16_helium(const int16_t *weights, const int16_t *x, size_t n,
                                              int32_t sums[4])
 {
-    const blsh_offsets_t row_0 = {0, 4, 32, 36}, row_1 = row_0 + 8, row_2 = row_0 + 16;
-    const blsh_offsets_t row_3 = row_0 + 24;
+    const blsh_uwords_t row_0 = {0, 4, 32, 36}, row_1 = row_0 + 8, row_2 = row_0 + 16;
+    const blsh_uwords_t row_3 = row_0 + 24;
     const size_t n_left = n % 8;
     const int16_t *const end = x + (n - n_left);
     int32_t sum_0 = 0, sum_1 = 0, sum_2 = 0, sum_3 = 0;
@@ -387,6 +404,51 @@ static BLSH_INLINE void blsh_dot4_s16_helium(const int16_t *weights, const int16
 }
 #undef blsh_dot4_s16
 #define blsh_dot4_s16 blsh_dot4_s16_helium
+
+#if !BLSH_CONDENSED
+
+/* Four blocks of codes at once, a word of each. */
+#define BLSH_BLOCKS 4
+typedef blsh_uwords_t blsh_planes_t __attribute__((aligned(4))); /* not more on the stack */
+
+static BLSH_INLINE blsh_planes_t blsh_in_all(uint32_t word)
+{
+    const blsh_planes_t planes = {word, word, word, word};
+
+    return planes;
+}
+
+static BLSH_INLINE blsh_planes_t blsh_in_first(uint32_t word)
+{
+    const blsh_planes_t planes = {word, UINT32_MAX, UINT32_MAX, UINT32_MAX};
+
+    return planes;
+}
+
+static BLSH_INLINE uint32_t blsh_in_block(const blsh_planes_t *planes, unsigned block)
+{
+    uint32_t word;
+
+    __builtin_memcpy(&word, (const char *)planes + sizeof word * block, sizeof word);
+    return word;
+}
+
+static BLSH_INLINE int blsh_are_ones(blsh_planes_t planes)
+{
+    return blsh_vminv(planes) == UINT32_MAX;
+}
+
+static BLSH_INLINE void blsh_take_two_planes(const uint32_t **next, size_t stride,
+                                             blsh_planes_t *a, blsh_planes_t *b)
+{
+    const blsh_uwords_t numbers = {0, 4, 8, 12};
+
+    *a = (blsh_planes_t)blsh_vldrw(*next, numbers * (uint32_t)stride);
+    *b = (blsh_planes_t)blsh_vldrw(*next + 1, numbers * (uint32_t)stride);
+    *next += 2;
+}
+
+#endif
 
 #endif
 
