@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from blsh_codegen.emulator import emulation_unavailable_reason
 from blsh_codegen.engines import EmulatedEngine, runtime_sources
 from blsh_codegen.qemu import build_board_image, qemu_unavailable_reason, run_board_image
 from blsh_codegen.tables import quantise
-from blsh_codegen.targets import TARGETS, find_target
+from blsh_codegen.targets import TARGETS, Target, find_target
 from blsh_codegen.toolchain import firmware_unavailable_reason, template_folder, ziglang_available
 from blsh_codegen.wasm import WasmEngine, wasm_unavailable_reason
+from blsh_trainer.model_file import Model
 
 from tests.codegen.folders import compare_engine, compare_on_host, exported
 from tests.models import general_model, random_condensed_model
@@ -87,14 +89,28 @@ def test_the_self_test_passes_under_qemu(
     reason = reason or firmware_unavailable_reason(target, compiler)
     if reason is not None:
         pytest.skip(reason)
-    folder = exported(MODELS[kind], tmp_path / "export", name)
+    run_self_test(MODELS[kind], target, compiler, tmp_path)
+
+
+def test_the_m55_does_without_helium(tmp_path: Path) -> None:
+    target = find_target("cortex-m55")
+    reason = qemu_unavailable_reason(target) or firmware_unavailable_reason(target, "gcc")
+    if reason is not None:
+        pytest.skip(reason)
+    flags = ("-mcpu=cortex-m55+nofp+nomve", "-mthumb", "-mfloat-abi=soft")
+    run_self_test(MODEL, replace(target, gcc_flags=flags), "gcc", tmp_path)
+
+
+def run_self_test(model: Model, target: Target, compiler: Any, work: Path) -> None:
+    """Build an export's self-test for the target's board and see it pass."""
+    folder = exported(model, work / "export", target.name)
     selftest = folder / "selftest"
     programs = [selftest / "blsh_selftest.c", selftest / "blsh_selftest_main.c"]
     image = build_board_image(
         target,
         [*runtime_sources(folder), *programs],
         [folder, selftest],
-        tmp_path / "selftest.elf",
+        work / "selftest.elf",
         defines={"BLSH_ENABLE_TAP": None},
         compiler=compiler,
     )

@@ -1,5 +1,6 @@
 /*
  * Counting in 32 lanes at once: bits that stand in one lane of several words, planes, are a number.
+ * Ports with vectors have several words to a plane, and as many times 32 lanes.
  * Internal.
  *
  * SPDX-License-Identifier: MIT-0

@@ -6,6 +6,8 @@
  * with complex inputs below 2^30.5 nothing ever leaves 32 bits. Twiddles are stored negated,
  * because Q15 holds -1.0 but not +1.0; blsh_mulw() drops 16 bits and so halves by itself.
  *
+ * Butterflies are written for BLSH_WIDE of them at once: no two of those share an element.
+ *
  * SPDX-License-Identifier: MIT-0
  */
 #include "blsh_port.h"
@@ -231,11 +233,11 @@ void blsh_fft_inverse(int32_t *frame)
         const blsh_wide_t even = {a.re + b.re, a.im - b.im};
         const blsh_wide_t difference = {a.im + b.im, a.re - b.re}; /* swapped */
         const blsh_wide_t t = blsh_half_product(difference, w);
-        const blsh_wide_t upper = {even.im - 2 * t.im, even.re + 2 * t.re};
-        const blsh_wide_t lower = {-even.im - 2 * t.im, even.re - 2 * t.re};
+        const blsh_wide_t first_half = {even.im - 2 * t.im, even.re + 2 * t.re};
+        const blsh_wide_t second_half = {-even.im - 2 * t.im, even.re - 2 * t.re};
 
-        blsh_store_wide(frame, k, upper);
-        blsh_store_spaced(frame, j, -1, lower);
+        blsh_store_wide(frame, k, first_half);
+        blsh_store_spaced(frame, j, -1, second_half);
     }
     complex_fft(frame);
 }

@@ -18,8 +18,11 @@
  *     blsh_clip_feature    the nearest number from -4095 to 4095
  *     blsh_take_two        the next two words of a table
  *     blsh_take_complex    the next complex number of a spectrum
- *     BLSH_BLOCKS          how many blocks of codes are compared at once, 1 or 4; a blsh_planes_t has
- *                          a word of each
+ *     BLSH_BLOCKS          how many blocks of codes are compared at once, 1 or 4: a blsh_planes_t
+ *                          has a word of each. blsh_in_all gives the same to all, blsh_in_first
+ *                          ones to all but the first; blsh_in_block returns one, blsh_are_ones
+ *                          whether all bits are 1, blsh_take_two_planes the next two of blocks
+ *                          that are `stride` words apart
  *     blsh_load_halves     two neighbouring halfwords, the first in the low half
  *     blsh_trailing_zeros  place of the lowest one in a word that is not 0
  *     blsh_leading_zeros   number of zeros above the highest one in a word that is not 0
@@ -74,8 +77,7 @@ static BLSH_INLINE blsh_wide_t blsh_load_spaced(const int32_t *z, size_t k, int 
     return blsh_load_wide(z, k);
 }
 
-static BLSH_INLINE void blsh_store_spaced(int32_t *z, size_t k, int step,
-                                          blsh_wide_t value)
+static BLSH_INLINE void blsh_store_spaced(int32_t *z, size_t k, int step, blsh_wide_t value)
 {
     (void)step;
     blsh_store_wide(z, k, value);

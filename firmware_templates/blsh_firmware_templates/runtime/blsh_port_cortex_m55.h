@@ -85,7 +85,7 @@ static BLSH_INLINE void blsh_vst2(int32_t *words, blsh_two_vectors_t vectors)
     vst2q_s32(words, both);
 }
 
-/* Sixteen neighbouring words: a gets every fourth one from the first, b from the second and so on. */
+/* Sixteen neighbouring words: a gets every fourth from the first, b from the second and so on. */
 static BLSH_INLINE blsh_four_vectors_t blsh_vld4(const void *words)
 {
     const int32x4x4_t all = vld4q_s32((const int32_t *)words);
@@ -284,9 +284,9 @@ static BLSH_INLINE void blsh_store_wide(int32_t *z, size_t k, blsh_wide_t value)
 /* Offsets of complex numbers; where the step is negative they wrap around, as addresses do. */
 static BLSH_INLINE blsh_uwords_t blsh_spaced(int step)
 {
-    const blsh_uwords_t numbers = {0, 8, 16, 24};
+    const blsh_words_t numbers = {0, 8, 16, 24};
 
-    return numbers * (uint32_t)step;
+    return (blsh_uwords_t)(numbers * step);
 }
 
 static BLSH_INLINE blsh_wide_t blsh_load_spaced(const int32_t *z, size_t k, int step)
@@ -298,8 +298,7 @@ static BLSH_INLINE blsh_wide_t blsh_load_spaced(const int32_t *z, size_t k, int 
     return value;
 }
 
-static BLSH_INLINE void blsh_store_spaced(int32_t *z, size_t k, int step,
-                                          blsh_wide_t value)
+static BLSH_INLINE void blsh_store_spaced(int32_t *z, size_t k, int step, blsh_wide_t value)
 {
     blsh_vstrw(z + 2 * k, blsh_spaced(step), value.re);
     blsh_vstrw(z + 2 * k + 1, blsh_spaced(step), value.im);
@@ -348,6 +347,11 @@ static BLSH_INLINE int32_t blsh_add_odd(int32_t sum, blsh_words_t row, blsh_word
     return blsh_vmladava(sum, (blsh_halves_t)x, blsh_vmovlt((blsh_bytes_t)row));
 }
 
+/*
+ * Sixteen columns at a time: VLD4 tells the rows apart, and VLD2 the columns that their even bytes
+ * stand for, 0, 1, 4, 5 and so on, from those of the odd ones. Sums stay within 32 bits in any
+ * order of their products (see blsh_project.c); gcc 12 needs the fewest vectors in this one.
+ */
 static BLSH_INLINE void blsh_dot4_s8_helium(const int8_t *weights, const int16_t *x, size_t n,
                                             int32_t sums[4])
 {
@@ -379,6 +383,10 @@ static BLSH_INLINE void blsh_dot4_s8_helium(const int8_t *weights, const int16_t
 #undef blsh_dot4_s8
 #define blsh_dot4_s8 blsh_dot4_s8_helium
 
+/*
+ * Eight columns at a time: a row's words of two neighbouring groups are gathered. Sums stay within
+ * 32 bits in any order of their products: no part of a vector has a larger norm (see blsh_hash.c).
+ */
 static BLSH_INLINE void blsh_dot4_s16_helium(const int16_t *weights, const int16_t *x, size_t n,
                                              int32_t sums[4])
 {
@@ -411,6 +419,7 @@ static BLSH_INLINE void blsh_dot4_s16_helium(const int16_t *weights, const int16
 #define BLSH_BLOCKS 4
 typedef blsh_uwords_t blsh_planes_t __attribute__((aligned(4))); /* not more on the stack */
 
+/* The same word for all blocks */
 static BLSH_INLINE blsh_planes_t blsh_in_all(uint32_t word)
 {
     const blsh_planes_t planes = {word, word, word, word};
@@ -418,6 +427,7 @@ static BLSH_INLINE blsh_planes_t blsh_in_all(uint32_t word)
     return planes;
 }
 
+/* A word for the first block, ones for the others */
 static BLSH_INLINE blsh_planes_t blsh_in_first(uint32_t word)
 {
     const blsh_planes_t planes = {word, UINT32_MAX, UINT32_MAX, UINT32_MAX};

@@ -11,6 +11,9 @@
  * the rest of the block cannot matter. Lanes that never carry hold 2^n - limit + distance, exactly.
  * The exporter puts first the planes in which the dictionary's codes differ most.
  *
+ * Ports with vectors compare BLSH_BLOCKS blocks at once, whose planes have a word of each block. A
+ * group of blocks is left once all of its lanes have reached the limit.
+ *
  * SPDX-License-Identifier: MIT-0
  */
 #include "blsh_stages.h"
@@ -25,12 +28,12 @@
 #define HIGH_PLANES 10 /* sixty-fours and up: with the low ones, a 16-bit counter */
 #define ALL_LANES UINT32_MAX
 
-/* The low planes of 32 counters, and the lanes that have reached the limit. */
+/* The low planes of each lane's counter, and the lanes that have reached the limit. */
 typedef struct {
     blsh_planes_t ones, twos, fours, eights, sixteens, thirty_twos, reached;
 } blsh_low_planes_t;
 
-/* 32 counters. */
+/* A counter for each lane. */
 typedef struct {
     blsh_low_planes_t low;
     blsh_planes_t high[HIGH_PLANES];
@@ -113,9 +116,11 @@ static BLSH_INLINE void carry_up(blsh_low_planes_t *low, blsh_planes_t *high,
 }
 
 /*
- * Count the distances of a block until all lanes have reached the limit.
+ * Count the distances of a block, or of BLSH_BLOCKS, until all lanes have reached the limit.
  *
  *   start    counters as set_limit() has started them
+ *   plane    the first block's planes
+ *   stride   words from a block to the next
  *   lanes    the counters at the end, unless all lanes have reached the limit
  *
  *   return   whether there are lanes that have not
@@ -201,7 +206,7 @@ static void spread_query(const uint16_t *plane_bits, unsigned n_planes, const ui
     }
 }
 
-/* Take over those entries of a block that are nearer than the nearest so far. */
+/* Take over those entries of the blocks that are nearer than the nearest so far. */
 static void take_nearer(const blsh_nearest_t *nearest, const blsh_lanes_t *lanes, uint32_t limit,
                         uint32_t first)
 {
@@ -231,6 +236,7 @@ void blsh_search(const blsh_model_t *model, unsigned band, const uint32_t *code,
     uint32_t first, limit = n_planes + 1u; /* which no distance reaches */
     blsh_lanes_t start, lanes;
     unsigned n, n_blocks = BLSH_BLOCKS;
+    size_t stride = n_planes; /* from a plane to the same of the next block */
 
     for (n = 0; n <= nearest.last; n++) {
         distance[n] = (uint16_t)limit;
@@ -242,10 +248,11 @@ void blsh_search(const blsh_model_t *model, unsigned band, const uint32_t *code,
         const uint32_t present = dictionary->n_entries - first;
 
         if (present < BLSH_BLOCKS * LANES) {
-            n_blocks = 1; /* and in place of the others the same, its lanes as if they had reached */
+            n_blocks = 1; /* and in place of the others the same, but lanes that have reached it */
+            stride = 0;
             start.low.reached = blsh_in_first(present < LANES ? ALL_LANES << present : 0);
         }
-        if (count_blocks(&start, plane, n_blocks == 1 ? 0 : n_planes, query, n_planes, &lanes)) {
+        if (count_blocks(&start, plane, stride, query, n_planes, &lanes)) {
             take_nearer(&nearest, &lanes, limit, first);
             limit = distance[nearest.last];
             set_limit(&start, limit);
