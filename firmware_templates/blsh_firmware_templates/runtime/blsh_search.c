@@ -20,8 +20,10 @@
 
 #if !BLSH_CONDENSED
 
-#include "blsh_adders.h"
 #include "blsh_port.h"
+
+#define BLSH_ADDED blsh_planes_t
+#include "blsh_adders.h"
 
 #define LANES 32
 #define LOW_PLANES 6   /* ones to thirty-twos, which stay in registers            */
