@@ -138,7 +138,7 @@ def _texts(tables: Tables, layout: Layout, target: Target, report: Report) -> di
 
 def _copy_runtime(folder: Path, target: Target) -> None:
     templates = template_folder()
-    ports = {"blsh_port.h", "blsh_port_generic.h", f"blsh_port_{target.port}.h"}
+    ports = {"blsh_port.h", *target.port_headers}
     for path in sorted((templates / "runtime").iterdir()):
         if path.suffix in (".c", ".h") and (
             not path.name.startswith("blsh_port") or path.name in ports

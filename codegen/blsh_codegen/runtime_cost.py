@@ -14,7 +14,7 @@ import json
 from dataclasses import dataclass
 from importlib import resources
 
-from blsh_codegen.targets import Target
+from blsh_codegen.targets import TARGETS, Target
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,14 @@ def measured_costs() -> dict[str, RuntimeCost]:
 
 
 def runtime_cost(target: Target) -> RuntimeCost:
-    """Cost of the runtime on a target; the largest known where it was not measured."""
+    """Cost of the runtime on a target; where not measured, the largest known with its port."""
     known = measured_costs()
     if target.name in known:
         return known[target.name]
+    alike = [cost for name, cost in known.items() if TARGETS[name].port == target.port]
     return RuntimeCost(
-        max(cost.code_bytes for cost in known.values()),
-        max(cost.model_open_bytes for cost in known.values()),
-        max(cost.stack_bytes for cost in known.values()),
-        "largest of the measured targets",
+        max(cost.code_bytes for cost in alike),
+        max(cost.model_open_bytes for cost in alike),
+        max(cost.stack_bytes for cost in alike),
+        "largest of the measured targets with the same port",
     )

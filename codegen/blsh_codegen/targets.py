@@ -23,6 +23,9 @@ class UnicornModel:
     cpu: str
 
 
+_BUILDS_UPON = {"cortex_m55": ("cortex_m4",)}
+
+
 @dataclass(frozen=True)
 class Target:
     """A processor that C code is exported for.
@@ -52,6 +55,12 @@ class Target:
     qemu_machine: str | None = None
     qemu_cpu: str | None = None
     is_wasm: bool = False
+
+    @property
+    def port_headers(self) -> set[str]:
+        """The port headers that the target's code includes: some ports build upon another."""
+        ports = {"generic", self.port, *_BUILDS_UPON.get(self.port, ())}
+        return {f"blsh_port_{port}.h" for port in ports}
 
     @property
     def emulated(self) -> bool:
@@ -120,7 +129,7 @@ TARGETS: dict[str, Target] = {
         _cortex_m(
             "m55",
             "M55 (ARMv8.1-M) with Helium for integers",
-            "cortex_m4",
+            "cortex_m55",
             zig_features="+mve",
             gcc_features="+nofp",
             float_abi="hard",

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from blsh_codegen.emulator import emulation_unavailable_reason
+from blsh_codegen.qemu import qemu_unavailable_reason
 from blsh_codegen.targets import find_target
 from blsh_trainer.condensed_options import CondensedOptions
 from blsh_trainer.cost_model import (
@@ -34,7 +35,11 @@ TOLERANCE = 0.05
 )
 @pytest.mark.parametrize("options", OTHERS, ids=["1024", "512"])
 def test_estimates_are_within_five_per_cent(options: CondensedOptions, target: str) -> None:
-    reason = emulation_unavailable_reason(find_target(target))
+    core = find_target(target)
+    if core.unicorn is None:
+        reason = qemu_unavailable_reason(core, compiler="zig")
+    else:
+        reason = emulation_unavailable_reason(core)
     if reason:
         pytest.skip(reason)
     assert options not in SHAPES

@@ -98,7 +98,7 @@ def search(library: Any, ffi: Any, query: Codes, n_planes: int, neighbours: int)
     return list(index), list(distance)
 
 
-@pytest.mark.parametrize("target", ["generic", "cortex-m4"])
+@pytest.mark.parametrize("target", ["generic", "cortex-m4", "cortex-m55"])
 @pytest.mark.parametrize(
     ("n_bits", "n_codes", "neighbours"),
     [
@@ -140,12 +140,14 @@ def test_search_equals_sorting_all_distances(
 PORT_SOURCE = """
 #include "blsh_port.h"
 int32_t port_mulw(int32_t a, int16_t w) { return blsh_mulw(a, w); }
-void port_half_product(const int32_t *z, const int16_t *w, int32_t *out)
+unsigned port_wide(void) { return BLSH_WIDE; }
+void port_half_product(const int32_t *z, const int16_t *w, size_t stride, int32_t *out)
 {
-    blsh_complex_t value = {z[0], z[1]};
-    value = blsh_half_product(value, blsh_load_twiddle(w));
-    out[0] = value.re;
-    out[1] = value.im;
+    blsh_store_wide(out, 0, blsh_half_product(blsh_load_wide(z, 0), blsh_load_twiddle(w, stride)));
+}
+void port_spaced(int32_t *from, int32_t *to, size_t k, int step)
+{
+    blsh_store_spaced(to, k, step, blsh_load_spaced(from, k, step));
 }
 int32_t port_dot(const int16_t *a, const int16_t *b, size_t n) { return blsh_dot_s16(a, b, n); }
 void port_dot4_s8(const int8_t *weights, const int16_t *x, size_t n, int32_t *sums)
@@ -182,7 +184,9 @@ uint32_t port_peek(const uint8_t *bytes) { return blsh_peek_24(bytes) >> 8; }
 """
 PORT_API = """
     int32_t port_mulw(int32_t a, int16_t w);
-    void port_half_product(const int32_t *z, const int16_t *w, int32_t *out);
+    unsigned port_wide(void);
+    void port_half_product(const int32_t *z, const int16_t *w, size_t stride, int32_t *out);
+    void port_spaced(int32_t *from, int32_t *to, size_t k, int step);
     int32_t port_dot(const int16_t *a, const int16_t *b, size_t n);
     void port_dot4(const int16_t *weights, const int16_t *x, size_t n, int32_t *sums);
     void port_dot4_s8(const int8_t *weights, const int16_t *x, size_t n, int32_t *sums);
@@ -197,7 +201,7 @@ PORT_API = """
 """
 
 
-@pytest.fixture(params=["generic", "cortex_m4", "riscv_zbb"])
+@pytest.fixture(params=["generic", "cortex_m4", "cortex_m55", "riscv_zbb"])
 def port(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     """A port's operations, compiled for this machine."""
     (tmp_path / "blsh_config.h").write_text(
@@ -218,20 +222,36 @@ def test_port_products(port: Any) -> None:
         for w in INT16_EDGES:
             assert library.port_mulw(a, w) == (a * w) >> 16
     rng = np.random.default_rng(0)
+    wide = library.port_wide()
     twiddles = twiddles_q15(64)
-    out = ffi.new("int32_t[2]")
-    for re, im in rng.integers(-(2**30), 2**30, (200, 2)).tolist():
-        cos, sin = twiddles[rng.integers(0, 32)].tolist()
-        w = ffi.new("int16_t[2]", [cos, sin])
-        library.port_half_product(ffi.new("int32_t[2]", [re, im]), w, out)
-        assert out[0] == mulw(re, cos) + mulw(im, sin)
-        assert out[1] == mulw(im, cos) - mulw(re, sin)
+    out = ffi.new("int32_t[]", 2 * wide)
+    for stride in (1, 2, 4):
+        for z in rng.integers(-(2**30), 2**30, (50, wide, 2)):
+            k = int(rng.integers(0, 32 - stride * (wide - 1)))
+            pairs = ffi.new("int16_t[]", twiddles[k:].ravel().tolist())
+            library.port_half_product(ffi.new("int32_t[]", z.ravel().tolist()), pairs, stride, out)
+            expected = []
+            for (re, im), (cos, sin) in zip(z.tolist(), twiddles[k::stride].tolist(), strict=False):
+                expected += [mulw(re, cos) + mulw(im, sin), mulw(im, cos) - mulw(re, sin)]
+            assert list(out) == expected
+
+
+@pytest.mark.parametrize("step", [-1, 1, 4])
+def test_port_spaced_numbers(port: Any, step: int) -> None:
+    ffi, library = port
+    values = np.arange(1, 65).reshape(32, 2)
+    out = ffi.new("int32_t[64]")
+    library.port_spaced(ffi.new("int32_t[64]", values.ravel().tolist()), out, 9, step)
+    expected = np.zeros_like(values)
+    chosen = [9 + n * step for n in range(library.port_wide())]
+    expected[chosen] = values[chosen]
+    assert list(out) == expected.ravel().tolist()
 
 
 def test_port_dot_products(port: Any) -> None:
     ffi, library = port
     rng = np.random.default_rng(1)
-    for n in (4, 8, 20):
+    for n in (4, 8, 20, 32):
         rows = rng.integers(-8000, 8000, (4, n)).astype(np.int16)
         x = rng.integers(-8000, 8000, n).astype(np.int16)
         features = ffi.new("int16_t[]", x.tolist())
@@ -247,7 +267,7 @@ def test_port_dot_products(port: Any) -> None:
 def test_port_dot_products_of_bytes(port: Any) -> None:
     ffi, library = port
     rng = np.random.default_rng(2)
-    for n, low in ((4, -127), (8, -128), (2048, 127)):
+    for n, low in ((4, -127), (8, -128), (44, -128), (2048, 127)):
         rows = rng.integers(low, 128, (4, n)).astype(np.int8)
         x = rng.integers(-4095, 4096, n).astype(np.int16)
         x[: n // 2] = 4095

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from blsh_codegen.emulator import emulation_unavailable_reason
 from blsh_codegen.engines import EmulatedEngine, runtime_sources
 from blsh_codegen.qemu import build_board_image, qemu_unavailable_reason, run_board_image
 from blsh_codegen.tables import quantise
-from blsh_codegen.targets import TARGETS, find_target
+from blsh_codegen.targets import TARGETS, Target, find_target
 from blsh_codegen.toolchain import firmware_unavailable_reason, template_folder, ziglang_available
 from blsh_codegen.wasm import WasmEngine, wasm_unavailable_reason
+from blsh_trainer.model_file import Model
 
 from tests.codegen.folders import compare_engine, compare_on_host, exported
 from tests.models import general_model, random_condensed_model
@@ -35,12 +37,15 @@ def test_every_target_has_a_port_and_every_port_a_target() -> None:
 
 @pytest.mark.parametrize("port", PORTS)
 def test_every_intrinsic_has_a_portable_equivalent_of_the_same_name(port: str) -> None:
+    """An intrinsic contains an instruction in assembly, or one of <arm_mve.h>."""
     text = (RUNTIME / f"blsh_port_{port}.h").read_text(encoding="utf-8")
-    names = re.findall(r"^static inline \w+ (blsh_\w+)\(", text, re.MULTILINE)
-    in_assembly = re.findall(
-        r"^static inline \w+ (blsh_\w+)\([^{]*\{[^}]*__asm__", text, re.MULTILINE
+    function = r"^static BLSH_INLINE \w+ \*?(blsh_\w+)\("
+    names = re.findall(function, text, re.MULTILINE)
+    intrinsics = re.findall(
+        function + r"[^{]*\{[^}]*(?:__asm__\(\"\w|\bv\w+q_\w+\()", text, re.MULTILINE
     )
-    for name in in_assembly:
+    assert bool(intrinsics) == (port != "generic")
+    for name in intrinsics:
         assert names.count(name) == 2, name
 
 
@@ -84,14 +89,28 @@ def test_the_self_test_passes_under_qemu(
     reason = reason or firmware_unavailable_reason(target, compiler)
     if reason is not None:
         pytest.skip(reason)
-    folder = exported(MODELS[kind], tmp_path / "export", name)
+    run_self_test(MODELS[kind], target, compiler, tmp_path)
+
+
+def test_the_m55_does_without_helium(tmp_path: Path) -> None:
+    target = find_target("cortex-m55")
+    reason = qemu_unavailable_reason(target) or firmware_unavailable_reason(target, "gcc")
+    if reason is not None:
+        pytest.skip(reason)
+    flags = ("-mcpu=cortex-m55+nofp+nomve", "-mthumb", "-mfloat-abi=soft")
+    run_self_test(MODEL, replace(target, gcc_flags=flags), "gcc", tmp_path)
+
+
+def run_self_test(model: Model, target: Target, compiler: Any, work: Path) -> None:
+    """Build an export's self-test for the target's board and see it pass."""
+    folder = exported(model, work / "export", target.name)
     selftest = folder / "selftest"
     programs = [selftest / "blsh_selftest.c", selftest / "blsh_selftest_main.c"]
     image = build_board_image(
         target,
         [*runtime_sources(folder), *programs],
         [folder, selftest],
-        tmp_path / "selftest.elf",
+        work / "selftest.elf",
         defines={"BLSH_ENABLE_TAP": None},
         compiler=compiler,
     )

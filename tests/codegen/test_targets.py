@@ -19,6 +19,9 @@ def test_cores_with_the_dsp_extension_share_a_port() -> None:
     assert dsp >= {"cortex-m4", "cortex-m7", "cortex-m33"}
     assert all(ports[name] == "generic" for name in ("cortex-m0plus", "cortex-m3", "esp32"))
     assert ports["riscv32imc-zbb"] == "riscv_zbb"
+    assert ports["cortex-m55"] == "cortex_m55"
+    headers = {"blsh_port_generic.h", "blsh_port_cortex_m4.h", "blsh_port_cortex_m55.h"}
+    assert TARGETS["cortex-m55"].port_headers == headers
 
 
 def test_who_emulates_what() -> None:

@@ -6,6 +6,8 @@
  * with complex inputs below 2^30.5 nothing ever leaves 32 bits. Twiddles are stored negated,
  * because Q15 holds -1.0 but not +1.0; blsh_mulw() drops 16 bits and so halves by itself.
  *
+ * Butterflies are written for BLSH_WIDE of them at once: no two of those share an element.
+ *
  * SPDX-License-Identifier: MIT-0
  */
 #include "blsh_port.h"
@@ -63,39 +65,52 @@ static void bit_reverse(int32_t *z)
     }
 }
 
+/* A quarter of a sum and of a difference */
+static BLSH_INLINE blsh_wide_t sum_quarter(blsh_wide_t a, blsh_wide_t b)
+{
+    a.re = ((a.re >> 1) + (b.re >> 1)) >> 1;
+    a.im = ((a.im >> 1) + (b.im >> 1)) >> 1;
+    return a;
+}
+
+static BLSH_INLINE blsh_wide_t difference_quarter(blsh_wide_t a, blsh_wide_t b)
+{
+    a.re = ((a.re >> 1) - (b.re >> 1)) >> 1;
+    a.im = ((a.im >> 1) - (b.im >> 1)) >> 1;
+    return a;
+}
+
 /* Stages of span 1 and 2 in one pass: their twiddles 1 and -i need no multiplication. */
 static void first_two_stages(int32_t *z)
 {
     size_t k;
 
-    for (k = 0; k < POINTS; k += 4) {
-        const blsh_complex_t a = load(z, k), b = load(z, k + 1);
-        const blsh_complex_t c = load(z, k + 2), d = load(z, k + 3);
-        const int32_t ab_re = ((a.re >> 1) + (b.re >> 1)) >> 1;
-        const int32_t ab_im = ((a.im >> 1) + (b.im >> 1)) >> 1;
-        const int32_t a_b_re = ((a.re >> 1) - (b.re >> 1)) >> 1;
-        const int32_t a_b_im = ((a.im >> 1) - (b.im >> 1)) >> 1;
-        const int32_t cd_re = ((c.re >> 1) + (d.re >> 1)) >> 1;
-        const int32_t cd_im = ((c.im >> 1) + (d.im >> 1)) >> 1;
-        const int32_t c_d_re = ((c.re >> 1) - (d.re >> 1)) >> 1;
-        const int32_t c_d_im = ((c.im >> 1) - (d.im >> 1)) >> 1;
+    for (k = 0; k < POINTS; k += 4 * BLSH_WIDE) {
+        const blsh_wide_t a = blsh_load_spaced(z, k, 4), b = blsh_load_spaced(z, k + 1, 4);
+        const blsh_wide_t c = blsh_load_spaced(z, k + 2, 4), d = blsh_load_spaced(z, k + 3, 4);
+        const blsh_wide_t ab = sum_quarter(a, b), a_b = difference_quarter(a, b);
+        const blsh_wide_t cd = sum_quarter(c, d), c_d = difference_quarter(c, d);
+        const blsh_wide_t first = {ab.re + cd.re, ab.im + cd.im};
+        const blsh_wide_t second = {a_b.re + c_d.im, a_b.im - c_d.re};
+        const blsh_wide_t third = {ab.re - cd.re, ab.im - cd.im};
+        const blsh_wide_t fourth = {a_b.re - c_d.im, a_b.im + c_d.re};
 
-        store(z, k, complex_of(ab_re + cd_re, ab_im + cd_im));
-        store(z, k + 1, complex_of(a_b_re + c_d_im, a_b_im - c_d_re));
-        store(z, k + 2, complex_of(ab_re - cd_re, ab_im - cd_im));
-        store(z, k + 3, complex_of(a_b_re - c_d_im, a_b_im + c_d_re));
+        blsh_store_spaced(z, k, 4, first);
+        blsh_store_spaced(z, k + 1, 4, second);
+        blsh_store_spaced(z, k + 2, 4, third);
+        blsh_store_spaced(z, k + 3, 4, fourth);
     }
 }
 
 /* The two outputs of a butterfly, of which `t` is -(b w) / 2. */
-static BLSH_INLINE blsh_complex_t upper(blsh_complex_t a, blsh_complex_t t)
+static BLSH_INLINE blsh_wide_t upper(blsh_wide_t a, blsh_wide_t t)
 {
     a.re = (a.re >> 1) - t.re;
     a.im = (a.im >> 1) - t.im;
     return a;
 }
 
-static BLSH_INLINE blsh_complex_t lower(blsh_complex_t a, blsh_complex_t t)
+static BLSH_INLINE blsh_wide_t lower(blsh_wide_t a, blsh_wide_t t)
 {
     a.re = (a.re >> 1) + t.re;
     a.im = (a.im >> 1) + t.im;
@@ -109,15 +124,16 @@ static void one_stage(int32_t *z, size_t span, size_t stride)
     const int16_t *twiddle = blsh_twiddle_q15;
     size_t k;
 
-    for (k = 0; k < span; k++, twiddle += 2 * stride) {
-        const blsh_twiddle_t w = blsh_load_twiddle(twiddle);
+    for (k = 0; k < span; k += BLSH_WIDE, twiddle += 2 * BLSH_WIDE * stride) {
+        const blsh_twiddle_t w = blsh_load_twiddle(twiddle, stride);
         int32_t *p;
 
         for (p = z + 2 * k; p < end; p += 4 * span) {
-            const blsh_complex_t a = load(p, 0), t = blsh_half_product(load(p, span), w);
+            const blsh_wide_t a = blsh_load_wide(p, 0);
+            const blsh_wide_t t = blsh_half_product(blsh_load_wide(p, span), w);
 
-            store(p, 0, upper(a, t));
-            store(p, span, lower(a, t));
+            blsh_store_wide(p, 0, upper(a, t));
+            blsh_store_wide(p, span, lower(a, t));
         }
     }
 }
@@ -133,16 +149,17 @@ static void two_stages(int32_t *z, size_t span, size_t stride)
     const int16_t *next_twiddle = blsh_twiddle_q15;
     size_t k;
 
-    for (k = 0; k < span; k++, twiddle += 2 * stride, next_twiddle += stride) {
-        const blsh_twiddle_t w = blsh_load_twiddle(twiddle);
-        const blsh_twiddle_t even = blsh_load_twiddle(next_twiddle);
-        const blsh_twiddle_t odd = blsh_load_twiddle(next_twiddle + POINTS); /* that of k + span */
+    for (k = 0; k < span; k += BLSH_WIDE) {
+        const blsh_twiddle_t w = blsh_load_twiddle(twiddle, stride);
+        const blsh_twiddle_t even = blsh_load_twiddle(next_twiddle, stride / 2);
+        const blsh_twiddle_t odd = /* that of k + span */
+            blsh_load_twiddle(next_twiddle + POINTS, stride / 2);
         int32_t *p;
 
         for (p = z + 2 * k; p < end; p += 8 * span) {
-            blsh_complex_t a = load(p, 0), b = load(p, span);
-            blsh_complex_t c = load(p, 2 * span), d = load(p, 3 * span);
-            blsh_complex_t t = blsh_half_product(b, w);
+            blsh_wide_t a = blsh_load_wide(p, 0), b = blsh_load_wide(p, span);
+            blsh_wide_t c = blsh_load_wide(p, 2 * span), d = blsh_load_wide(p, 3 * span);
+            blsh_wide_t t = blsh_half_product(b, w);
 
             b = lower(a, t);
             a = upper(a, t);
@@ -150,12 +167,14 @@ static void two_stages(int32_t *z, size_t span, size_t stride)
             d = lower(c, t);
             c = upper(c, t);
             t = blsh_half_product(c, even);
-            store(p, 0, upper(a, t));
-            store(p, 2 * span, lower(a, t));
+            blsh_store_wide(p, 0, upper(a, t));
+            blsh_store_wide(p, 2 * span, lower(a, t));
             t = blsh_half_product(d, odd);
-            store(p, span, upper(b, t));
-            store(p, 3 * span, lower(b, t));
+            blsh_store_wide(p, span, upper(b, t));
+            blsh_store_wide(p, 3 * span, lower(b, t));
         }
+        twiddle += 2 * BLSH_WIDE * stride;
+        next_twiddle += BLSH_WIDE * stride;
     }
 }
 
@@ -186,19 +205,17 @@ void blsh_fft_forward(int32_t *frame)
     store(frame, 0,
           complex_of((first.re >> 1) + (first.im >> 1), (first.re >> 1) - (first.im >> 1)));
     /* X[k] = (E + w O) / 2 and X[H - k] = conj(E - w O) / 2, E and O the halves' spectra. */
-    for (k = 1; k <= POINTS / 2; k++) {
+    for (k = 1; k <= POINTS / 2; k += BLSH_WIDE) {
         const size_t j = POINTS - k;
-        const blsh_complex_t a = load(frame, k), b = load(frame, j);
-        const blsh_twiddle_t w = blsh_load_twiddle(blsh_twiddle_q15 + 2 * k);
-        const blsh_complex_t even = complex_of((a.re >> 1) + (b.re >> 1),
-                                               (a.im >> 1) - (b.im >> 1));
-        const blsh_complex_t odd = complex_of((a.im >> 1) + (b.im >> 1),
-                                              (b.re >> 1) - (a.re >> 1));
-        const blsh_complex_t t = blsh_half_product(odd, w);
-        const blsh_complex_t mirror = lower(even, t);
+        const blsh_wide_t a = blsh_load_wide(frame, k), b = blsh_load_spaced(frame, j, -1);
+        const blsh_twiddle_t w = blsh_load_twiddle(blsh_twiddle_q15 + 2 * k, 1);
+        const blsh_wide_t even = {(a.re >> 1) + (b.re >> 1), (a.im >> 1) - (b.im >> 1)};
+        const blsh_wide_t odd = {(a.im >> 1) + (b.im >> 1), (b.re >> 1) - (a.re >> 1)};
+        const blsh_wide_t t = blsh_half_product(odd, w);
+        const blsh_wide_t low = lower(even, t), conjugate = {low.re, -low.im};
 
-        store(frame, k, upper(even, t));
-        store(frame, j, complex_of(mirror.re, -mirror.im));
+        blsh_store_wide(frame, k, upper(even, t));
+        blsh_store_spaced(frame, j, -1, conjugate);
     }
 }
 
@@ -209,16 +226,18 @@ void blsh_fft_inverse(int32_t *frame)
 
     /* The forward FFT of swapped parts is the inverse FFT with its parts swapped. */
     store(frame, 0, complex_of(first.re - first.im, first.re + first.im));
-    for (k = 1; k <= POINTS / 2; k++) {
+    for (k = 1; k <= POINTS / 2; k += BLSH_WIDE) {
         const size_t j = POINTS - k;
-        const blsh_complex_t a = load(frame, k), b = load(frame, j);
-        const blsh_twiddle_t w = blsh_load_twiddle(blsh_twiddle_q15 + 2 * k);
-        const blsh_complex_t even = complex_of(a.re + b.re, a.im - b.im);
-        const blsh_complex_t difference = complex_of(a.im + b.im, a.re - b.re); /* swapped */
-        const blsh_complex_t t = blsh_half_product(difference, w);
+        const blsh_wide_t a = blsh_load_wide(frame, k), b = blsh_load_spaced(frame, j, -1);
+        const blsh_twiddle_t w = blsh_load_twiddle(blsh_twiddle_q15 + 2 * k, 1);
+        const blsh_wide_t even = {a.re + b.re, a.im - b.im};
+        const blsh_wide_t difference = {a.im + b.im, a.re - b.re}; /* swapped */
+        const blsh_wide_t t = blsh_half_product(difference, w);
+        const blsh_wide_t first_half = {even.im - 2 * t.im, even.re + 2 * t.re};
+        const blsh_wide_t second_half = {-even.im - 2 * t.im, even.re - 2 * t.re};
 
-        store(frame, k, complex_of(even.im - 2 * t.im, even.re + 2 * t.re));
-        store(frame, j, complex_of(-even.im - 2 * t.im, even.re - 2 * t.re));
+        blsh_store_wide(frame, k, first_half);
+        blsh_store_spaced(frame, j, -1, second_half);
     }
     complex_fft(frame);
 }

@@ -5,8 +5,12 @@
  * leaves out is defined here, portably. Ports compute exactly the same.
  *
  *     blsh_mulw            product of 32 and 16 bits without its lowest 16
- *     blsh_load_twiddle    a pair of the twiddle table, in the form that the core multiplies by
- *     blsh_half_product    half the negated product of a complex number and a twiddle
+ *     BLSH_WIDE            how many complex numbers a blsh_wide_t holds, 1 or 4: neighbours for
+ *                          blsh_load_wide and blsh_store_wide, every `step`-th one, which may go
+ *                          down, for blsh_load_spaced and blsh_store_spaced
+ *     blsh_load_twiddle    so many pairs of the twiddle table, `stride` pairs from each other, in
+ *                          the form that the core multiplies by
+ *     blsh_half_product    half the negated product of complex numbers and twiddles
  *     blsh_dot_s16         dot product of int16 vectors whose length is a multiple of 4
  *     blsh_dot4_s16        four of them with one vector in common
  *     blsh_dot4_s8         the same with int8 weights
@@ -14,6 +18,11 @@
  *     blsh_clip_feature    the nearest number from -4095 to 4095
  *     blsh_take_two        the next two words of a table
  *     blsh_take_complex    the next complex number of a spectrum
+ *     BLSH_BLOCKS          how many blocks of codes are compared at once, 1 or 4: a blsh_planes_t
+ *                          has a word of each. blsh_in_all gives the same to all, blsh_in_first
+ *                          ones to all but the first; blsh_in_block returns one, blsh_are_ones
+ *                          whether all bits are 1, blsh_take_two_planes the next two of blocks
+ *                          that are `stride` words apart
  *     blsh_load_halves     two neighbouring halfwords, the first in the low half
  *     blsh_trailing_zeros  place of the lowest one in a word that is not 0
  *     blsh_leading_zeros   number of zeros above the highest one in a word that is not 0
@@ -43,15 +52,48 @@ static BLSH_INLINE int32_t blsh_mulw(int32_t a, int16_t w)
 }
 #endif
 
+#ifndef BLSH_WIDE
+#define BLSH_WIDE 1
+typedef blsh_complex_t blsh_wide_t;
+
+static BLSH_INLINE blsh_wide_t blsh_load_wide(const int32_t *z, size_t k)
+{
+    blsh_wide_t value;
+
+    value.re = z[2 * k];
+    value.im = z[2 * k + 1];
+    return value;
+}
+
+static BLSH_INLINE void blsh_store_wide(int32_t *z, size_t k, blsh_wide_t value)
+{
+    z[2 * k] = value.re;
+    z[2 * k + 1] = value.im;
+}
+
+static BLSH_INLINE blsh_wide_t blsh_load_spaced(const int32_t *z, size_t k, int step)
+{
+    (void)step;
+    return blsh_load_wide(z, k);
+}
+
+static BLSH_INLINE void blsh_store_spaced(int32_t *z, size_t k, int step, blsh_wide_t value)
+{
+    (void)step;
+    blsh_store_wide(z, k, value);
+}
+#endif
+
 #ifndef blsh_load_twiddle
 typedef struct {
     int16_t cos_q15, sin_q15; /* negated */
 } blsh_twiddle_t;
 
-static BLSH_INLINE blsh_twiddle_t blsh_load_twiddle(const int16_t *pair)
+static BLSH_INLINE blsh_twiddle_t blsh_load_twiddle(const int16_t *pair, size_t stride)
 {
     blsh_twiddle_t w;
 
+    (void)stride;
     w.cos_q15 = pair[0];
     w.sin_q15 = pair[1];
     return w;
@@ -61,9 +103,9 @@ static BLSH_INLINE blsh_twiddle_t blsh_load_twiddle(const int16_t *pair)
  * -(z e^-it) / 2 for a twiddle of -cos t and -sin t in Q15, each product rounded down. Where |z|
  * is below 2^31 so are both sums: |re cos + im sin| <= |z|, and halving leaves room for rounding.
  */
-static BLSH_INLINE blsh_complex_t blsh_half_product(blsh_complex_t z, blsh_twiddle_t w)
+static BLSH_INLINE blsh_wide_t blsh_half_product(blsh_wide_t z, blsh_twiddle_t w)
 {
-    blsh_complex_t product;
+    blsh_wide_t product;
 
     product.re = blsh_mulw(z.re, w.cos_q15) + blsh_mulw(z.im, w.sin_q15);
     product.im = blsh_mulw(z.im, w.cos_q15) - blsh_mulw(z.re, w.sin_q15);
@@ -172,6 +214,39 @@ static BLSH_INLINE blsh_complex_t blsh_take_complex(const int32_t **next)
     value.im = (*next)[1];
     *next += 2;
     return value;
+}
+#endif
+
+#ifndef BLSH_BLOCKS
+#define BLSH_BLOCKS 1
+typedef uint32_t blsh_planes_t;
+
+static BLSH_INLINE blsh_planes_t blsh_in_all(uint32_t word)
+{
+    return word;
+}
+
+static BLSH_INLINE blsh_planes_t blsh_in_first(uint32_t word)
+{
+    return word;
+}
+
+static BLSH_INLINE uint32_t blsh_in_block(const blsh_planes_t *planes, unsigned block)
+{
+    (void)block;
+    return *planes;
+}
+
+static BLSH_INLINE int blsh_are_ones(blsh_planes_t planes)
+{
+    return planes == UINT32_MAX;
+}
+
+static BLSH_INLINE void blsh_take_two_planes(const uint32_t **next, size_t stride,
+                                             blsh_planes_t *a, blsh_planes_t *b)
+{
+    (void)stride;
+    blsh_take_two(next, a, b);
 }
 #endif
 

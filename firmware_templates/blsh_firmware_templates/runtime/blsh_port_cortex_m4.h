@@ -253,11 +253,13 @@ static BLSH_INLINE int32_t blsh_mulw(int32_t a, int16_t w)
     return blsh_smulwb(a, (uint32_t)w);
 }
 
+#ifndef blsh_load_twiddle /* which the port for vectors has of its own */
 typedef uint32_t blsh_twiddle_t; /* -cos in the low half, -sin in the high half */
 
 #define blsh_load_twiddle blsh_load_twiddle
-static BLSH_INLINE blsh_twiddle_t blsh_load_twiddle(const int16_t *pair)
+static BLSH_INLINE blsh_twiddle_t blsh_load_twiddle(const int16_t *pair, size_t stride)
 {
+    (void)stride;
     return blsh_load_pair(pair);
 }
 
@@ -269,6 +271,7 @@ static BLSH_INLINE blsh_complex_t blsh_half_product(blsh_complex_t z, blsh_twidd
     product.im = blsh_smulwb(z.im, w) - blsh_smulwt(z.re, w);
     return product;
 }
+#endif
 
 #define blsh_dot_s16 blsh_dot_s16
 static BLSH_INLINE int32_t blsh_dot_s16(const int16_t *a, const int16_t *b, size_t n)

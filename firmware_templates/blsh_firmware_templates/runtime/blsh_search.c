@@ -11,29 +11,34 @@
  * the rest of the block cannot matter. Lanes that never carry hold 2^n - limit + distance, exactly.
  * The exporter puts first the planes in which the dictionary's codes differ most.
  *
+ * Ports with vectors compare BLSH_BLOCKS blocks at once, whose planes have a word of each block. A
+ * group of blocks is left once all of its lanes have reached the limit.
+ *
  * SPDX-License-Identifier: MIT-0
  */
 #include "blsh_stages.h"
 
 #if !BLSH_CONDENSED
 
-#include "blsh_adders.h"
 #include "blsh_port.h"
+
+#define BLSH_ADDED blsh_planes_t
+#include "blsh_adders.h"
 
 #define LANES 32
 #define LOW_PLANES 6   /* ones to thirty-twos, which stay in registers            */
 #define HIGH_PLANES 10 /* sixty-fours and up: with the low ones, a 16-bit counter */
 #define ALL_LANES UINT32_MAX
 
-/* The low planes of 32 counters, and the lanes that have reached the limit. */
+/* The low planes of each lane's counter, and the lanes that have reached the limit. */
 typedef struct {
-    uint32_t ones, twos, fours, eights, sixteens, thirty_twos, reached;
+    blsh_planes_t ones, twos, fours, eights, sixteens, thirty_twos, reached;
 } blsh_low_planes_t;
 
-/* 32 counters. */
+/* A counter for each lane. */
 typedef struct {
     blsh_low_planes_t low;
-    uint32_t high[HIGH_PLANES];
+    blsh_planes_t high[HIGH_PLANES];
     unsigned n_high; /* how many high planes are in use */
 } blsh_lanes_t;
 
@@ -45,32 +50,34 @@ typedef struct {
 } blsh_nearest_t;
 
 /* Where the next pair of planes differs from the query. */
-static BLSH_INLINE blsh_pair_t take_pair(const uint32_t **plane, const uint32_t **query)
+static BLSH_INLINE blsh_pair_t take_pair(const uint32_t **plane, size_t stride,
+                                         const uint32_t **query)
 {
-    blsh_pair_t codes, asked;
+    blsh_pair_t codes;
+    uint32_t a, a_xor_b;
 
-    blsh_take_two(plane, &codes.a, &codes.a_xor_b);
-    blsh_take_two(query, &asked.a, &asked.a_xor_b);
-    codes.a ^= asked.a;
-    codes.a_xor_b ^= asked.a_xor_b;
+    blsh_take_two_planes(plane, stride, &codes.a, &codes.a_xor_b);
+    blsh_take_two(query, &a, &a_xor_b);
+    codes.a ^= blsh_in_all(a);
+    codes.a_xor_b ^= blsh_in_all(a_xor_b);
     return codes;
 }
 
-static BLSH_INLINE blsh_pair_t add_four(uint32_t *ones, const uint32_t **plane,
-                                        const uint32_t **query)
+static BLSH_INLINE blsh_pair_t add_four(blsh_planes_t *ones, const uint32_t **plane,
+                                        size_t stride, const uint32_t **query)
 {
-    const blsh_pair_t first = take_pair(plane, query);
-    const blsh_pair_t second = take_pair(plane, query);
+    const blsh_pair_t first = take_pair(plane, stride, query);
+    const blsh_pair_t second = take_pair(plane, stride, query);
 
     return add_two_pairs(ones, first, second);
 }
 
 /* Count the differences in the next eight planes; returns the carries into the fours. */
 static BLSH_INLINE blsh_pair_t add_eight(blsh_low_planes_t *low, const uint32_t **plane,
-                                         const uint32_t **query)
+                                         size_t stride, const uint32_t **query)
 {
-    const blsh_pair_t first = add_four(&low->ones, plane, query);
-    const blsh_pair_t second = add_four(&low->ones, plane, query);
+    const blsh_pair_t first = add_four(&low->ones, plane, stride, query);
+    const blsh_pair_t second = add_four(&low->ones, plane, stride, query);
 
     return add_two_pairs(&low->twos, first, second);
 }
@@ -86,21 +93,21 @@ static void set_limit(blsh_lanes_t *lanes, uint32_t limit)
         lanes->n_high++;
     }
     start = (1u << (LOW_PLANES + lanes->n_high)) - limit;
-    lanes->low.ones = 0u - (start & 1u);
-    lanes->low.twos = 0u - ((start >> 1) & 1u);
-    lanes->low.fours = 0u - ((start >> 2) & 1u);
-    lanes->low.eights = 0u - ((start >> 3) & 1u);
-    lanes->low.sixteens = 0u - ((start >> 4) & 1u);
-    lanes->low.thirty_twos = 0u - ((start >> 5) & 1u);
-    lanes->low.reached = 0;
+    lanes->low.ones = blsh_in_all(0u - (start & 1u));
+    lanes->low.twos = blsh_in_all(0u - ((start >> 1) & 1u));
+    lanes->low.fours = blsh_in_all(0u - ((start >> 2) & 1u));
+    lanes->low.eights = blsh_in_all(0u - ((start >> 3) & 1u));
+    lanes->low.sixteens = blsh_in_all(0u - ((start >> 4) & 1u));
+    lanes->low.thirty_twos = blsh_in_all(0u - ((start >> 5) & 1u));
+    lanes->low.reached = blsh_in_all(0);
     for (n = 0; n < lanes->n_high; n++) {
-        lanes->high[n] = 0u - ((start >> (LOW_PLANES + n)) & 1u);
+        lanes->high[n] = blsh_in_all(0u - ((start >> (LOW_PLANES + n)) & 1u));
     }
 }
 
 /* Carry from the sixteens upwards. */
-static BLSH_INLINE void carry_up(blsh_low_planes_t *low, uint32_t *high, const uint32_t *high_end,
-                                 uint32_t carry)
+static BLSH_INLINE void carry_up(blsh_low_planes_t *low, blsh_planes_t *high,
+                                 const blsh_planes_t *high_end, blsh_planes_t carry)
 {
     carry = half_adder(&low->sixteens, carry);
     carry = half_adder(&low->thirty_twos, carry);
@@ -111,18 +118,20 @@ static BLSH_INLINE void carry_up(blsh_low_planes_t *low, uint32_t *high, const u
 }
 
 /*
- * Count the distances of a block until all lanes have reached the limit.
+ * Count the distances of a block, or of BLSH_BLOCKS, until all lanes have reached the limit.
  *
  *   start    counters as set_limit() has started them
+ *   plane    the first block's planes
+ *   stride   words from a block to the next
  *   lanes    the counters at the end, unless all lanes have reached the limit
  *
  *   return   whether there are lanes that have not
  */
-static int count_block(const blsh_lanes_t *start, const uint32_t *plane, const uint32_t *query,
-                       unsigned n_planes, blsh_lanes_t *lanes)
+static int count_blocks(const blsh_lanes_t *start, const uint32_t *plane, size_t stride,
+                        const uint32_t *query, unsigned n_planes, blsh_lanes_t *lanes)
 {
     const uint32_t *const end = plane + n_planes;
-    uint32_t *const high_end = lanes->high + start->n_high;
+    blsh_planes_t *const high_end = lanes->high + start->n_high;
     blsh_low_planes_t low = start->low;
     unsigned n;
 
@@ -130,36 +139,42 @@ static int count_block(const blsh_lanes_t *start, const uint32_t *plane, const u
         lanes->high[n] = start->high[n];
     }
     if (n_planes % 16 != 0) {
-        const uint32_t carry = add_pair(&low.fours, add_eight(&low, &plane, &query));
+        const blsh_planes_t carry = add_pair(&low.fours, add_eight(&low, &plane, stride, &query));
 
         carry_up(&low, lanes->high, high_end, half_adder(&low.eights, carry));
     }
     while (plane < end) {
-        const blsh_pair_t first = add_eight(&low, &plane, &query);
-        const blsh_pair_t second = add_eight(&low, &plane, &query);
+        const blsh_pair_t first = add_eight(&low, &plane, stride, &query);
+        const blsh_pair_t second = add_eight(&low, &plane, stride, &query);
         const blsh_pair_t carries = add_two_pairs(&low.fours, first, second);
 
         carry_up(&low, lanes->high, high_end, add_pair(&low.eights, carries));
-        if (low.reached == ALL_LANES) {
+        if (blsh_are_ones(low.reached)) {
             return 0;
         }
     }
     lanes->low = low;
     lanes->n_high = start->n_high;
-    return low.reached != ALL_LANES;
+    return !blsh_are_ones(low.reached);
+}
+
+/* Bit of a lane, counted over all blocks. */
+static BLSH_INLINE uint32_t lane_bit(const blsh_planes_t *planes, unsigned lane)
+{
+    return (blsh_in_block(planes, lane / LANES) >> (lane % LANES)) & 1u;
 }
 
 /* Distance of a lane that has not reached the limit. */
 static uint32_t lane_distance(const blsh_lanes_t *lanes, uint32_t limit, unsigned lane)
 {
-    uint32_t value = ((lanes->low.ones >> lane) & 1u) + ((lanes->low.twos >> lane) & 1u) * 2
-                   + ((lanes->low.fours >> lane) & 1u) * 4 + ((lanes->low.eights >> lane) & 1u) * 8
-                   + ((lanes->low.sixteens >> lane) & 1u) * 16
-                   + ((lanes->low.thirty_twos >> lane) & 1u) * 32;
+    uint32_t value = lane_bit(&lanes->low.ones, lane) + lane_bit(&lanes->low.twos, lane) * 2
+                   + lane_bit(&lanes->low.fours, lane) * 4 + lane_bit(&lanes->low.eights, lane) * 8
+                   + lane_bit(&lanes->low.sixteens, lane) * 16
+                   + lane_bit(&lanes->low.thirty_twos, lane) * 32;
     unsigned n;
 
     for (n = 0; n < lanes->n_high; n++) {
-        value += ((lanes->high[n] >> lane) & 1u) << (LOW_PLANES + n);
+        value += lane_bit(&lanes->high[n], lane) << (LOW_PLANES + n);
     }
     return value + limit - (1u << (LOW_PLANES + lanes->n_high));
 }
@@ -193,18 +208,22 @@ static void spread_query(const uint16_t *plane_bits, unsigned n_planes, const ui
     }
 }
 
-/* Take over those entries of a block that are nearer than the nearest so far. */
+/* Take over those entries of the blocks that are nearer than the nearest so far. */
 static void take_nearer(const blsh_nearest_t *nearest, const blsh_lanes_t *lanes, uint32_t limit,
                         uint32_t first)
 {
-    uint32_t below = ~lanes->low.reached;
+    unsigned block;
 
-    for (; below != 0; below &= below - 1u) {
-        const unsigned lane = blsh_trailing_zeros(below);
-        const uint32_t d = lane_distance(lanes, limit, lane);
+    for (block = 0; block < BLSH_BLOCKS; block++) {
+        uint32_t below = ~blsh_in_block(&lanes->low.reached, block);
 
-        if (d < nearest->distance[nearest->last]) {
-            insert(nearest, first + lane, d);
+        for (; below != 0; below &= below - 1u) {
+            const unsigned lane = LANES * block + blsh_trailing_zeros(below);
+            const uint32_t d = lane_distance(lanes, limit, lane);
+
+            if (d < nearest->distance[nearest->last]) {
+                insert(nearest, first + lane, d);
+            }
         }
     }
 }
@@ -218,7 +237,8 @@ void blsh_search(const blsh_model_t *model, unsigned band, const uint32_t *code,
     const blsh_nearest_t nearest = {index, distance, dictionary->neighbours - 1u};
     uint32_t first, limit = n_planes + 1u; /* which no distance reaches */
     blsh_lanes_t start, lanes;
-    unsigned n;
+    unsigned n, n_blocks = BLSH_BLOCKS;
+    size_t stride = n_planes; /* from a plane to the same of the next block */
 
     for (n = 0; n <= nearest.last; n++) {
         distance[n] = (uint16_t)limit;
@@ -226,18 +246,20 @@ void blsh_search(const blsh_model_t *model, unsigned band, const uint32_t *code,
     }
     spread_query(model->plane_bits + dictionary->first_plane_bit, n_planes, code, query);
     set_limit(&start, limit);
-    for (first = 0; first < dictionary->n_entries && limit > 0; first += LANES) {
+    for (first = 0; first < dictionary->n_entries && limit > 0; first += n_blocks * LANES) {
         const uint32_t present = dictionary->n_entries - first;
 
-        if (present < LANES) {
-            start.low.reached = ALL_LANES << present;
+        if (present < BLSH_BLOCKS * LANES) {
+            n_blocks = 1; /* and in place of the others the same, but lanes that have reached it */
+            stride = 0;
+            start.low.reached = blsh_in_first(present < LANES ? ALL_LANES << present : 0);
         }
-        if (count_block(&start, plane, query, n_planes, &lanes)) {
+        if (count_blocks(&start, plane, stride, query, n_planes, &lanes)) {
             take_nearer(&nearest, &lanes, limit, first);
             limit = distance[nearest.last];
             set_limit(&start, limit);
         }
-        plane += n_planes;
+        plane += n_blocks * n_planes;
     }
 }
 
