@@ -33,6 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tests.models import PAPER, BandSpec, random_model
 
 KERNELS = (
+    "blsh_init",  # keeps the tables
     "blsh_fft_forward",
     "blsh_fft_inverse",
     "blsh_hash",
@@ -71,6 +72,7 @@ class Kernels:
                 roots=KERNELS,
             )
             self._emulator = Emulator(image, target)
+        self._model = self._emulator.symbol("builtin_model").address
         # More than any argument of a kernel needs.
         self._memory = [self._emulator.allocate(1 << 16) for _ in range(4)]
 
@@ -91,7 +93,7 @@ class Kernels:
         """Hash code of one frame, for each product of a weight and a feature."""
         features, code = self._memory[:2]
         macs = self.tables.bands[0].projection_q15.size
-        return self.count("blsh_hash", 0, features, 1000, code) / macs
+        return self.count("blsh_hash", self._model, 0, features, 1000, code) / macs
 
     def search_per_code(self, queries: Codes) -> float:
         """Search of the dictionary, for each of its codes, mean over some queries."""
@@ -99,7 +101,9 @@ class Kernels:
         total = 0
         for query in queries:
             self._emulator.write(code, query.astype("<u4").tobytes())
-            total += self.count("blsh_search", 0, code, scratch, index, distance)
+            total += self.count(
+                "blsh_search", self._model, 0, code, scratch, index, distance
+            )
         return total / len(queries) / self.tables.bands[0].n_entries
 
     def masks_per_bin(self) -> float:
@@ -108,7 +112,8 @@ class Kernels:
         band = self.tables.bands[0]
         chosen = np.random.default_rng(0).integers(0, band.n_entries, band.neighbours)
         self._emulator.write(index, chosen.astype("<u4").tobytes())
-        return self.count("blsh_mask_gains", 0, index, scratch, gain) / band.masks.shape[1]
+        executed = self.count("blsh_mask_gains", self._model, 0, index, scratch, 0, gain)
+        return executed / band.masks.shape[1]
 
 
 def packed(bits: npt.NDArray[np.bool_]) -> Codes:

@@ -150,7 +150,7 @@ void port_half_product(const int32_t *z, const int16_t *w, int32_t *out)
 int32_t port_dot(const int16_t *a, const int16_t *b, size_t n) { return blsh_dot_s16(a, b, n); }
 void port_dot4_s8(const int8_t *weights, const int16_t *x, size_t n, int32_t *sums)
 {
-    blsh_dot4_s8(weights, x, n, sums);
+    blsh_dot4_s8(weights, x, n, -128 * blsh_sum_s16(x, n), sums);
 }
 uint64_t port_add_power(uint64_t sum, int32_t re, int32_t im)
 {
@@ -247,8 +247,8 @@ def test_port_dot_products(port: Any) -> None:
 def test_port_dot_products_of_bytes(port: Any) -> None:
     ffi, library = port
     rng = np.random.default_rng(2)
-    for n, low in ((4, -127), (8, -128), (2048, 127)):
-        rows = rng.integers(low, 128, (4, n)).astype(np.int8)
+    for n, low, high in ((4, -127, 127), (8, -128, 127), (2048, 127, 127), (2048, -128, -128)):
+        rows = rng.integers(low, high + 1, (4, n)).astype(np.int8)
         x = rng.integers(-4095, 4096, n).astype(np.int16)
         x[: n // 2] = 4095
         features, sums = ffi.new("int16_t[]", x.tolist()), ffi.new("int32_t[4]")

@@ -123,7 +123,7 @@ def test_c_that_crashes_is_reported_not_suffered(tmp_path: Path) -> None:
     ("name", "right", "wrong", "message"),
     [
         ("blsh_hash.c", "unsigned bit, n;", "unsigned bit, n", "does not compile"),
-        ("blsh_config.h", "SCHEMA_VERSION 3", "SCHEMA_VERSION 2", "export the folder again, whole"),
+        ("blsh_config.h", "SCHEMA_VERSION 4", "SCHEMA_VERSION 3", "export the folder again, whole"),
         ("blsh_config.h", "STATE_BYTES ", "STATE_BYTES 1", "does not compile"),
     ],
 )
