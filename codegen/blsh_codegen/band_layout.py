@@ -16,6 +16,7 @@ from blsh_codegen.masks import (
     CompressedMasks,
     compress,
     longest_mask_bytes,
+    mask_scratch_words,
     with_room_to_decode,
 )
 from blsh_codegen.table_data import Record, TableData, total_bytes
@@ -184,11 +185,14 @@ class BandsLayout:
 
     @property
     def scratch_words(self) -> int:
-        """The search spreads the query to a word a plane; masks are added up in a byte a bin.
-
-        Masks are decoded in symbols of at most eight levels, which may reach beyond the last bin.
-        """
-        return max(max(band.planes.shape[1], (band.masks.n_bins + 7) // 4) for band in self.bands)
+        """The search spreads the query to a word a plane; masks are decoded and added up."""
+        return max(
+            max(
+                band.planes.shape[1],
+                mask_scratch_words(band.masks.n_bins, band.masks.mask_bits, band.neighbours),
+            )
+            for band in self.bands
+        )
 
 
 def lay_out_bands(tables: tuple[BandTables, ...]) -> BandsLayout:

@@ -15,7 +15,7 @@ from blsh_codegen.interleaving import interleaved_rows, interleaved_rows_s8
 from blsh_codegen.layout import lay_out
 from blsh_codegen.library_cache import open_library
 from blsh_codegen.neighbours import nearest_codes
-from blsh_codegen.reference import forward_fft, mulw
+from blsh_codegen.reference import forward_fft, mask_gains, mulw
 from blsh_codegen.tables import quantise, twiddles_q15
 from blsh_codegen.targets import find_target
 from blsh_codegen.toolchain import (
@@ -135,6 +135,54 @@ def test_search_equals_sorting_all_distances(
     for n, query in enumerate(queries):
         found = search(library, ffi, query, n_planes, neighbours)
         assert found == (index[n].tolist(), distance[n].tolist())
+
+
+MASKS_SOURCE = """
+#include "blsh_stages.h"
+void mask_gains(unsigned band, const uint32_t *index, uint32_t *scratch, int16_t *gain)
+{
+    static blsh_state_t state;
+    (void)blsh_init(&state);
+    blsh_mask_gains(state.model, band, index, scratch, 0, gain);
+}
+"""
+MASKS_API = """
+    void mask_gains(unsigned band, const uint32_t *index, uint32_t *scratch, int16_t *gain);
+"""
+
+
+@pytest.mark.parametrize("changes", [0.0, 0.02, 0.1, 0.5])
+@pytest.mark.parametrize("target", ["generic", "cortex-m4"])
+def test_masks_of_one_bit_are_averaged_as_they_are(
+    target: str, changes: float, tmp_path: Path
+) -> None:
+    """Runs of all lengths, from masks of a few levels that never change to noise."""
+    rng = np.random.default_rng(int(100 * changes))
+    specs = tuple(
+        BandSpec(end, n_entries=40, neighbours=k)
+        for end, k in ((1, 1), (9, 15), (40, 2), (72, 15), (104, 16), (137, 31), (513, 10))
+    )
+    model = random_model(PAPER, specs)
+    for band in model.bands:
+        turns = rng.random(band.masks.shape) < changes
+        turns[:, 0] = rng.random(turns.shape[0]) < 0.5
+        band.masks[:] = np.cumsum(turns, axis=1) % 2
+    folder = exported(model, tmp_path / "export", target)
+    (tmp_path / "masks.c").write_text(MASKS_SOURCE)
+    sources = [*runtime_sources(folder), tmp_path / "masks.c"]
+    built = compile_shared(sources, [folder], tmp_path / "masks.so")
+    assert built.warnings == ()
+    ffi, library = open_library(MASKS_API, built.path)
+    tables = quantise(model)
+    scratch = ffi.new("uint32_t[]", lay_out(tables).scratch_words)
+    gain = ffi.new("int16_t[]", PAPER.n_bins)
+    for _ in range(20):
+        expected = []
+        for n, band in enumerate(tables.bands):
+            chosen = rng.integers(0, band.n_entries, (1, band.neighbours))
+            library.mask_gains(n, ffi.new("uint32_t[]", chosen[0].tolist()), scratch, gain)
+            expected += mask_gains(chosen, band)[0].tolist()
+        assert list(gain) == expected
 
 
 PORT_SOURCE = """

@@ -14,6 +14,7 @@
 #define PLANES 8u                        /* counted together (blsh_search.c)                 */
 #define PEEKED_BYTES 4u                  /* read from where a symbol's code begins           */
 #define CODE_ONE (1u << BLSH_MASK_CODE_BITS)
+#define COUNTED 15u                      /* masks of one bit side by side (blsh_gain.c)      */
 #define LIMITS (BLSH_MASK_CODE_BITS + 1u)
 
 /* Whether the L2 norm of a row is one for which sums cannot overflow; `step` is from one run of
@@ -164,6 +165,18 @@ static int stream_fits(const blsh_model_t *model, const uint32_t *sizes,
     return 1;
 }
 
+/* What decoding and adding up masks needs (blsh_gain.c). */
+static uint32_t scratch_words(const blsh_mask_table_t *masks)
+{
+    const uint32_t mask_words = (masks->n_bins + 31u) / 32u;
+
+    if (masks->mask_bits != 1) {
+        return (masks->n_bins + 7u) / 4u;
+    }
+    return masks->neighbours <= COUNTED ? masks->neighbours * mask_words
+                                        : (masks->n_bins + 7u) / 4u + mask_words + 1u;
+}
+
 static blsh_status_t check_masks(const blsh_model_t *model, const uint32_t *sizes, unsigned band)
 {
     const blsh_mask_table_t *const masks = &model->mask_tables[band];
@@ -180,7 +193,7 @@ static blsh_status_t check_masks(const blsh_model_t *model, const uint32_t *size
         || masks->neighbours != dictionary->neighbours || low > n_symbols || high > n_symbols) {
         return BLSH_ERROR_TABLES;
     }
-    if ((masks->n_bins + 7u) / 4u > BLSH_SCRATCH_WORDS) {
+    if (scratch_words(masks) > BLSH_SCRATCH_WORDS) {
         return BLSH_ERROR_CAPACITY;
     }
     n_gains = (uint32_t)masks->neighbours * ((1u << masks->mask_bits) - 1u) + 1u;
