@@ -70,7 +70,7 @@ def test_table_for_people(good: Path) -> None:
 
 
 def test_difference_is_named_and_exits_with_1(tmp_path: Path) -> None:
-    folder = edited(tmp_path, "blsh_search.c", "0 && d < nearest", "0 && d <= nearest")
+    folder = edited(tmp_path, "blsh_nearest.c", "d < distance[n - 1]", "d <= distance[n - 1]")
     done = verify(folder, "--frames", FRAMES, "--json")
     report = json.loads(done.stdout)
     assert (done.returncode, report["bit_exact"]) == (1, False)
