@@ -261,17 +261,17 @@ static BLSH_INLINE uint32_t word_of(const uint32_t *bytes)
 }
 
 /* How many of some masks, at most 15, have a one in each of 32 bins; they are `n_words` long. */
-static BLSH_INLINE blsh_counts_t count_ones(const uint32_t *masks, size_t n_words,
+static BLSH_INLINE blsh_counts_t count_ones(const uint32_t *masks, unsigned n_words,
                                             unsigned n_masks)
 {
-    const uint32_t *const end = masks + n_words * n_masks;
+    const uint32_t *const end = masks + (size_t)n_words * n_masks;
     blsh_counts_t counts = {0, 0, 0, 0};
 
     if (n_masks % 2 != 0) {
         counts.ones = word_of(masks);
         masks += n_words;
     }
-    for (; masks < end; masks += 2 * n_words) {
+    for (; masks < end; masks += 2u * n_words) {
         const uint32_t a = word_of(masks);
         const blsh_pair_t pair = {a, a ^ word_of(masks + n_words)};
 
@@ -318,11 +318,11 @@ static void average_binary(const blsh_masks_t *masks, const uint32_t *index, uin
                            const int16_t *gain_of_sum, int16_t *gain_q15)
 {
     const unsigned n_bins = masks->table->n_bins, n_masks = masks->table->neighbours;
-    const size_t n_words = (n_bins + 31u) / 32u;
+    const unsigned n_words = (n_bins + 31u) / 32u;
     unsigned n;
 
     for (n = 0; n < n_masks; n++) {
-        decode_binary(masks, index[n], (uint8_t *)(levels + n * n_words));
+        decode_binary(masks, index[n], (uint8_t *)(levels + (size_t)n * n_words));
     }
     for (n = 0; n < n_bins; n += 32, gain_q15 += 32) {
         const unsigned left = n_bins - n;

@@ -158,8 +158,10 @@ static BLSH_INLINE int32_t blsh_smlad(uint32_t a, uint32_t b, int32_t sum)
 
 static BLSH_INLINE int64_t blsh_smlald(uint32_t a, uint32_t b, int64_t sum)
 {
-    return sum + (int32_t)(int16_t)(a & 0xFFFFu) * (int16_t)(b & 0xFFFFu)
-         + (int32_t)(int16_t)(a >> 16) * (int16_t)(b >> 16);
+    const int32_t low = (int32_t)(int16_t)(a & 0xFFFFu) * (int16_t)(b & 0xFFFFu);
+    const int32_t high = (int32_t)(int16_t)(a >> 16) * (int16_t)(b >> 16);
+
+    return sum + low + high;
 }
 
 static BLSH_INLINE uint32_t blsh_uxtb16(uint32_t word)
