@@ -3,9 +3,9 @@
     python benchmarks/kernels.py [--compiler gcc|zig] [--target cortex-m4] [--model model.npz]
 
 The figures are deterministic: models and inputs come from fixed seeds. Codes are independent
-random bits (nothing can be left out early) or clustered (each a noisy copy of one of 256 centres,
-as the frames of a few sounds are); ``--model`` adds the search of a trained dictionary with noisy
-copies of its own codes as queries. docs/performance.md keeps the results.
+random bits or clustered (each a noisy copy of one of 256 centres, as the frames of a few sounds
+are), masks have runs of random lengths; ``--model`` adds the codes of a trained dictionary, with
+noisy copies of them as queries, and its masks. docs/performance.md keeps the results.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from blsh_codegen.emulator import Emulator
 from blsh_codegen.engines import runtime_sources
-from blsh_codegen.export import export_model
+from blsh_codegen.export import default_model, export_model
 from blsh_codegen.layout import lay_out
 from blsh_codegen.tables import quantise
 from blsh_codegen.targets import Target, find_target
@@ -32,13 +32,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.models import PAPER, BandSpec, random_model
 
-KERNELS = (
+BAND_KERNELS = (
+    "blsh_init",  # keeps the tables
     "blsh_fft_forward",
     "blsh_fft_inverse",
     "blsh_hash",
     "blsh_search",
     "blsh_mask_gains",
 )
+CONDENSED_KERNELS = ("blsh_init", "blsh_project")
 N_QUERIES = 8
 Codes = npt.NDArray[np.uint32]
 
@@ -68,9 +70,10 @@ class Kernels:
                 Path(work) / "kernels.elf",
                 compiler=compiler,
                 optimise=optimise,
-                roots=KERNELS,
+                roots=BAND_KERNELS if model.condensed is None else CONDENSED_KERNELS,
             )
             self._emulator = Emulator(image, target)
+        self._model = self._emulator.symbol("builtin_model").address
         # More than any argument of a kernel needs.
         self._memory = [self._emulator.allocate(1 << 16) for _ in range(4)]
 
@@ -91,7 +94,14 @@ class Kernels:
         """Hash code of one frame, for each product of a weight and a feature."""
         features, code = self._memory[:2]
         macs = self.tables.bands[0].projection_q15.size
-        return self.count("blsh_hash", 0, features, 1000, code) / macs
+        return self.count("blsh_hash", self._model, 0, features, 1000, code) / macs
+
+    def condensed_projection_per_mac(self) -> float:
+        """The same for the 8-bit weights of a condensed model."""
+        features, code = self._memory[:2]
+        assert self.tables.condensed is not None
+        macs = sum(group.projection.size for group in self.tables.condensed.hashes)
+        return self.count("blsh_project", self._model, features, code) / macs
 
     def search_per_code(self, queries: Codes) -> float:
         """Search of the dictionary, for each of its codes, mean over some queries."""
@@ -99,7 +109,7 @@ class Kernels:
         total = 0
         for query in queries:
             self._emulator.write(code, query.astype("<u4").tobytes())
-            total += self.count("blsh_search", 0, code, scratch, index, distance)
+            total += self.count("blsh_search", self._model, 0, code, scratch, index, distance)
         return total / len(queries) / self.tables.bands[0].n_entries
 
     def masks_per_bin(self) -> float:
@@ -108,7 +118,8 @@ class Kernels:
         band = self.tables.bands[0]
         chosen = np.random.default_rng(0).integers(0, band.n_entries, band.neighbours)
         self._emulator.write(index, chosen.astype("<u4").tobytes())
-        return self.count("blsh_mask_gains", 0, index, scratch, gain) / band.masks.shape[1]
+        executed = self.count("blsh_mask_gains", self._model, 0, index, scratch, 0, gain)
+        return executed / band.masks.shape[1]
 
 
 def packed(bits: npt.NDArray[np.bool_]) -> Codes:
@@ -171,8 +182,14 @@ def figures(target: Target, compiler: FirmwareCompiler, path: Path | None) -> It
     queries = packed(noisy_copies(centres, N_QUERIES, 0.1, rng))
     search = Kernels(code_model(bits), target, compiler).search_per_code(queries)
     yield f"search of 22500 clustered codes of 150 bits, instructions a code: {search:.2f}"
+    bundled = Kernels(load_model(default_model()), target, compiler)
+    macs = bundled.condensed_projection_per_mac()
+    yield f"projection of the bundled model, instructions a multiplication: {macs:.3f}"
     if path is not None:
-        band = load_model(path).bands[0]
+        trained = load_model(path)
+        masks = Kernels(trained, target, compiler).masks_per_bin()
+        yield f"masks of a trained model, instructions a bin: {masks:.1f}"
+        band = trained.bands[0]
         words = np.ascontiguousarray(band.codes, "<u4").view(np.uint8)
         bits = np.unpackbits(words, axis=1, bitorder="little")[:, : band.n_bits].astype(bool)
         queries = packed(noisy_copies(bits, N_QUERIES, 0.1, rng))

@@ -10,12 +10,13 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from blsh_codegen.bit_planes import bit_sliced
+from blsh_codegen.bit_planes import majority_bits, most_counters, sliced_codes
 from blsh_codegen.interleaving import interleaved_rows
 from blsh_codegen.masks import (
     CompressedMasks,
     compress,
     longest_mask_bytes,
+    mask_scratch_words,
     with_room_to_decode,
 )
 from blsh_codegen.table_data import Record, TableData, total_bytes
@@ -45,12 +46,12 @@ class Dictionary(Record):
     FORMAT: ClassVar[str] = "<3I4H"
 
     first_plane: int
-    first_plane_bit: int
+    first_inversion: int
     n_entries: int
     n_bits: int
-    n_planes: int
+    base: int
     neighbours: int
-    unused: int = 0
+    n_counters: int
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,10 @@ class BandLayout:
         n_entries: T.
         n_words: W.
         neighbours: K.
-        planes: ``(ceil(T / 32), P)`` uint32, the bit-sliced codes (see `bit_sliced`).
-        plane_bits: ``(P,)`` uint16, bit of the code that each plane holds.
+        inversions: ``(W,)`` uint32, bits that are stored inverted.
+        planes: ``(ceil(T / 32), P)`` uint32, the bit-sliced codes (see `sliced_codes`).
+        base: What makes counts distances.
+        n_counters: Planes of a block with which counting begins.
         first_bin: First STFT bin of the masks.
         masks: The compressed masks.
         gain_q15: Gain for each sum of levels.
@@ -104,8 +107,10 @@ class BandLayout:
     n_entries: int
     n_words: int
     neighbours: int
+    inversions: npt.NDArray[np.uint32]
     planes: npt.NDArray[np.uint32]
-    plane_bits: npt.NDArray[np.uint16]
+    base: int
+    n_counters: int
     first_bin: int
     masks: CompressedMasks
     gain_q15: Int16Array
@@ -123,7 +128,7 @@ class BandsLayout:
         bias_q15: The biases of all bands.
         dictionaries: One entry a band.
         codes: The planes of all bands.
-        plane_bits: Which bit of a code each of a band's planes holds.
+        code_inversions: Bits of each band's code that are stored inverted.
         mask_tables: One entry a band.
         huffman_limits: Two codes' a band.
         huffman_offsets: Two codes' a band.
@@ -141,7 +146,7 @@ class BandsLayout:
     bias_q15: Int16Array
     dictionaries: tuple[Dictionary, ...]
     codes: npt.NDArray[np.uint32]
-    plane_bits: npt.NDArray[np.uint16]
+    code_inversions: npt.NDArray[np.uint32]
     mask_tables: tuple[MaskTable, ...]
     huffman_limits: npt.NDArray[np.uint16]
     huffman_offsets: npt.NDArray[np.int16]
@@ -163,7 +168,7 @@ class BandsLayout:
             "blsh_codes.h": {
                 "dictionaries": self.dictionaries,
                 "codes": self.codes,
-                "plane_bits": self.plane_bits,
+                "code_inversions": self.code_inversions,
             },
             "blsh_masks.h": {
                 "mask_tables": self.mask_tables,
@@ -184,11 +189,14 @@ class BandsLayout:
 
     @property
     def scratch_words(self) -> int:
-        """The search spreads the query to a word a plane; masks are added up in a byte a bin.
-
-        Masks are decoded in symbols of at most eight levels, which may reach beyond the last bin.
-        """
-        return max(max(band.planes.shape[1], (band.masks.n_bins + 7) // 4) for band in self.bands)
+        """The search has the places of a query's ones, and counters; masks are added up."""
+        return max(
+            max(
+                band.n_bits + 1 + most_counters(band.n_bits),
+                mask_scratch_words(band.masks.n_bins, band.masks.mask_bits, band.neighbours),
+            )
+            for band in self.bands
+        )
 
 
 def lay_out_bands(tables: tuple[BandTables, ...]) -> BandsLayout:
@@ -208,7 +216,7 @@ def lay_out_bands(tables: tuple[BandTables, ...]) -> BandsLayout:
         bias_q15=np.concatenate([band.bias_q15 for band in bands]),
         dictionaries=tuple(starts.dictionary(n) for n in range(len(bands))),
         codes=np.concatenate([band.planes.ravel() for band in bands]),
-        plane_bits=np.concatenate([band.plane_bits for band in bands]),
+        code_inversions=np.concatenate([band.inversions for band in bands]),
         mask_tables=tuple(starts.mask_table(n) for n in range(len(bands))),
         huffman_limits=np.concatenate([code.limits for code in codes]),
         huffman_offsets=np.concatenate([code.offsets for code in codes]),
@@ -228,7 +236,7 @@ class _Starts:
         self._weights = _starts(band.rows_q15.size for band in bands)
         self._rows = _starts(band.n_bits for band in bands)
         self._planes = _starts(band.planes.size for band in bands)
-        self._plane_bits = _starts(band.plane_bits.size for band in bands)
+        self._inversions = _starts(band.inversions.size for band in bands)
         self._bytes = _starts(band.masks.stream.size for band in bands)
         self._offsets = _starts(band.masks.offsets.size for band in bands)
         self._entries = _starts(band.n_entries for band in bands)
@@ -245,11 +253,12 @@ class _Starts:
         band = self._bands[n]
         return Dictionary(
             first_plane=self._planes[n],
-            first_plane_bit=self._plane_bits[n],
+            first_inversion=self._inversions[n],
             n_entries=band.n_entries,
             n_bits=band.n_bits,
-            n_planes=band.plane_bits.size,
+            base=band.base,
             neighbours=band.neighbours,
+            n_counters=band.n_counters,
         )
 
     def mask_table(self, n: int) -> MaskTable:
@@ -275,7 +284,8 @@ def _starts(sizes: Iterable[int]) -> list[int]:
 
 def _band_layout(band: BandTables) -> BandLayout:
     rows = interleaved_rows(band.projection_q15)
-    planes, plane_bits = bit_sliced(band.codes, band.n_bits)
+    inversions = majority_bits(band.codes)
+    planes, base, n_counters = sliced_codes(band.codes ^ inversions, band.n_bits)
     return BandLayout(
         n_bits=band.n_bits,
         row_length=rows.shape[1],
@@ -286,8 +296,10 @@ def _band_layout(band: BandTables) -> BandLayout:
         n_entries=band.n_entries,
         n_words=band.n_words,
         neighbours=band.neighbours,
+        inversions=inversions,
         planes=planes,
-        plane_bits=plane_bits,
+        base=base,
+        n_counters=n_counters,
         first_bin=band.bins[0],
         masks=compress(band.masks, band.mask_bits),
         gain_q15=band.gain_q15,

@@ -10,7 +10,6 @@ UInt32Array = npt.NDArray[np.uint32]
 LANES = 32
 """Codes of a block: bit j of each of its planes belongs to code j."""
 
-PLANES_TOGETHER = 8
 MIN_COUNTERS = 6
 """Planes of a counter that the search keeps in registers."""
 
@@ -29,47 +28,32 @@ def bit_planes(bits: npt.NDArray[np.uint8]) -> UInt32Array:
     return packed.view("<u4")[..., 0].astype(np.uint32)
 
 
-def bit_sliced(codes: UInt32Array, n_bits: int) -> tuple[UInt32Array, npt.NDArray[np.uint16]]:
-    """Codes as `blsh_search` counts them: a word for each bit position of 32 codes, a plane.
+def majority_bits(codes: UInt32Array) -> UInt32Array:
+    """``(W,)`` bits that are one in most of ``(T, W)`` codes.
 
-    Planes come in the order of their variance over the dictionary, largest first: the earlier the
-    search meets the bits in which codes differ, the earlier it can leave a block. Of each two
-    planes the second is stored as its XOR with the first, a step that the search's adders save.
-
-    Args:
-        codes: ``(T, W)`` uint32.
-        n_bits: L.
-
-    Returns:
-        ``(ceil(T / 32), P)`` uint32 planes, bit j of each belonging to code j of the block, and
-        ``(P,)`` uint16, which bit of a code each plane holds. P is L rounded up to a multiple of
-        `PLANES_TOGETHER`; codes and planes that do not exist are 0.
+    The search takes time with the ones of the query alone; where queries are like entries, as they
+    should be, storing these bits inverted leaves at most half of them.
     """
-    n_codes = codes.shape[0]
-    n_planes = -(-n_bits // PLANES_TOGETHER) * PLANES_TOGETHER
-    bits = code_bits(codes)[:, :n_planes]
-    ones = bits.sum(axis=0, dtype=np.int64)
-    plane_bits = np.argsort(-ones * (n_codes - ones), kind="stable")
-    planes = bit_planes(bits[:, plane_bits])
-    planes[:, 1::2] ^= planes[:, 0::2]
-    return planes, plane_bits.astype(np.uint16)
+    mostly = 2 * code_bits(codes).sum(axis=0, dtype=np.int64) > codes.shape[0]
+    return np.packbits(mostly, bitorder="little").view("<u4").astype(np.uint32)
 
 
-def sliced_codes(codes: UInt32Array) -> tuple[UInt32Array, int, int]:
-    """Codes as `blsh_nearest` counts them.
+def sliced_codes(codes: UInt32Array, n_planes: int) -> tuple[UInt32Array, int, int]:
+    """Codes as the search counts them.
 
     With ``s`` the number of ones in common with a query of ``n`` ones, a code of ``m`` ones is at
     distance ``n + base - (2 (s + start) + m % 2)``.
 
     Args:
         codes: ``(T, W)`` uint32.
+        n_planes: Bits of a code; those beyond are 0.
 
     Returns:
         ``(ceil(T / 32), P)`` uint32 blocks of one plane for each bit of a code, one of ``m % 2``
         and one for each bit of ``start``; bit j of each belongs to code j of the block. Then
         ``base`` and the number of bits of ``start``, enough for ``s + start``.
     """
-    bits = code_bits(codes)
+    bits = code_bits(codes)[:, :n_planes]
     n_ones = bits.sum(axis=1, dtype=np.int64)
     half = (n_ones + 1) // 2
     most = int(half.max())
@@ -79,7 +63,7 @@ def sliced_codes(codes: UInt32Array) -> tuple[UInt32Array, int, int]:
     return bit_planes(np.concatenate(columns, axis=1).astype(np.uint8)), 2 * most, n_counters
 
 
-def most_counters(n_words: int) -> int:
-    """Bits of ``start`` (see `sliced_codes`) that codes of ``n_words`` words can need."""
+def most_counters(n_bits: int) -> int:
+    """Bits of ``start`` (see `sliced_codes`) that codes of ``n_bits`` bits can need."""
     # The largest start + s is that of half of all ones with all in common.
-    return max((LANES * n_words).bit_length(), MIN_COUNTERS)
+    return max(n_bits.bit_length(), MIN_COUNTERS)

@@ -97,8 +97,6 @@ def compute_cost(model: Model, target: Target, usage: Usage | None = None) -> Co
             f"Nothing was counted on this target. As an indication, estimates for {core}, which "
             f"runs the same C without intrinsics ({COMPILER})."
         )
-    if shape.kind == "bands":
-        basis += " How early its search can stop depends on the codes, which no shape tells."
     return Compute(tuple(stages), basis, _clock_basis(stages), is_counted=False)
 
 

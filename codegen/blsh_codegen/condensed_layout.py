@@ -147,7 +147,7 @@ class CondensedLayout:
     @property
     def scratch_words(self) -> int:
         """32-bit words of memory that stages use in turn, for any tables of this shape."""
-        counters = (1 + most_counters(one.n_words) for one in self.code_tables)
+        counters = (1 + most_counters(LANES * one.n_words) for one in self.code_tables)
         return max(*counters, *(one.n_sums for one in self.vote_tables))
 
     @property
@@ -233,7 +233,8 @@ def _bit_sliced(
     not come before as many planes as the words before its own have bits.
     """
     sliced = [
-        sliced_codes(one.codes ^ inversions[slice(*one.words)]) for one in tables.dictionaries
+        sliced_codes(one.codes ^ inversions[slice(*one.words)], LANES * one.codes.shape[1])
+        for one in tables.dictionaries
     ]
     sizes = [blocks.size for blocks, _, _ in sliced]
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)

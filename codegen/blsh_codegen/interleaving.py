@@ -11,7 +11,8 @@ _Weight = TypeVar("_Weight", bound=np.generic)
 
 ROWS_TOGETHER = 4
 WEIGHTS_TOGETHER = 4
-_BYTE_ORDER = (0, 2, 1, 3)
+ROWS_A_PAIR = 2
+_FIRST_OF_PAIR = 128
 
 
 def padded_length(n_weights: int) -> int:
@@ -35,12 +36,18 @@ def interleaved_rows(rows: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
 def interleaved_rows_s8(rows: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
     """Rows as ``blsh_project`` multiplies them; there are always whole groups of four.
 
-    Of each four weights the second and third have changed places: the Cortex-M4 unpacks every
-    second byte of a word.
+    In each group of four rows come four weights of the first two in pairs, a weight of either row,
+    then those of the other two, then the next four and so on. The first of a pair has 128 added,
+    as an unsigned byte: a pair read as int16 is then 256 times the second weight plus that byte,
+    which the Cortex-M4 multiplies as it is.
     """
     rows = _padded(rows)
-    interleaved: npt.NDArray[np.int8] = _in_fours(rows)[..., _BYTE_ORDER].swapaxes(1, 2)
-    return np.ascontiguousarray(interleaved).reshape(rows.shape)
+    shifted = rows.copy()
+    shifted[::ROWS_A_PAIR] ^= np.int8(-_FIRST_OF_PAIR)  # + 128 in the byte's 8 bits
+    n_runs = rows.shape[1] // WEIGHTS_TOGETHER
+    pairs = shifted.reshape(-1, ROWS_TOGETHER // ROWS_A_PAIR, ROWS_A_PAIR, n_runs, WEIGHTS_TOGETHER)
+    # Group, pair of rows, row, run, weight: to group, run, pair of rows, weight, row.
+    return np.ascontiguousarray(pairs.transpose(0, 3, 1, 4, 2)).reshape(rows.shape)
 
 
 def _padded(rows: npt.NDArray[_Weight]) -> npt.NDArray[_Weight]:

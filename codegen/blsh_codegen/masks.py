@@ -22,6 +22,9 @@ UInt8Array = npt.NDArray[np.uint8]
 MAX_CODE_BITS = 15
 MASKS_PER_OFFSET = 8
 N_CONTEXTS = 2
+COUNTED_MASKS = 15
+"""Masks of one bit a level that the runtime adds up in counters of four bits."""
+
 PEEKED_BYTES = 4
 """What a decoder reads from the byte in which a chunk's code begins: whole words."""
 
@@ -92,6 +95,18 @@ def longest_mask_bytes(n_bins: int, mask_bits: int) -> int:
     """Most bytes that a coded mask of a shape can take, whatever its levels and the codes."""
     n_chunks = -(-n_bins // levels_per_chunk(mask_bits))
     return -(-n_chunks * MAX_CODE_BITS // 8)
+
+
+def mask_scratch_words(n_bins: int, mask_bits: int, neighbours: int) -> int:
+    """32-bit words in which the runtime decodes and adds up K masks.
+
+    Up to `COUNTED_MASKS` of one bit are decoded side by side, a bit a level. Else there are sums of
+    a byte a bin, of whole symbols, and behind them a mask of one bit.
+    """
+    if mask_bits == 1 and neighbours <= COUNTED_MASKS:
+        return neighbours * -(-n_bins // 32)
+    sums = (n_bins + 7) // 4
+    return sums + (-(-n_bins // 32) + 1 if mask_bits == 1 else 0)
 
 
 def with_room_to_decode(masks: Sequence[CompressedMasks]) -> UInt8Array:

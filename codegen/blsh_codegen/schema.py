@@ -2,5 +2,5 @@
 
 from __future__ import annotations
 
-EXPORT_SCHEMA_VERSION = 3
+EXPORT_SCHEMA_VERSION = 4
 """Not that of model files: the same model can be exported in another layout."""

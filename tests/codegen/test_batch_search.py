@@ -14,9 +14,10 @@ import numpy.typing as npt
 import pytest
 from blsh_codegen import batch_search
 from blsh_codegen.batch_search import VARIANTS, CodeIndex, available_variants
-from blsh_codegen.bit_planes import bit_sliced
 from blsh_codegen.engines import runtime_sources
+from blsh_codegen.layout import lay_out
 from blsh_codegen.library_cache import open_library
+from blsh_codegen.tables import quantise
 from blsh_codegen.toolchain import (
     HostCompiler,
     compile_shared,
@@ -119,15 +120,16 @@ def test_search_equals_the_runtimes(
     rng = np.random.default_rng(n_bits)
     codes = pack_codes(clustered_bits(rng, n_codes, n_bits))
     query = np.concatenate([codes[:5], pack_codes(random_bits(rng, 10, n_bits))])
-    folder = exported(searched_model(codes, n_bits, neighbours), tmp_path / "export")
+    model = searched_model(codes, n_bits, neighbours)
+    folder = exported(model, tmp_path / "export")
     (tmp_path / "search.c").write_text(SEARCH_SOURCE)
     sources = [*runtime_sources(folder), tmp_path / "search.c"]
     built = compile_shared(sources, [folder], tmp_path / "search.so")
     ffi, library = open_library(SEARCH_API, built.path)
-    n_planes = bit_sliced(codes, n_bits)[0].shape[1]
+    scratch_words = lay_out(quantise(model)).scratch_words
     index, distance = CodeIndex(codes, n_bits).search(query, neighbours)
     for n, code in enumerate(query):
-        found = search(library, ffi, code, n_planes, neighbours)
+        found = search(library, ffi, code, scratch_words, neighbours)
         assert found == (index[n].tolist(), distance[n].tolist())
 
 

@@ -291,7 +291,7 @@ def fields_of(record: Record) -> list[tuple[int, int, str]]:
 NUMBERS = {
     "bands": {
         "projection_q15": [32767] * 16,
-        "plane_bits": [32],
+        "code_inversions": [0xFFFFFFFF],
         "huffman_limits": [0, 32769, 32768],
         "huffman_offsets": [0, 0, -1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9999],
         "huffman_symbols": [255],

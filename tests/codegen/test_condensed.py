@@ -213,7 +213,7 @@ def test_sliced_codes_give_distances(n_codes: int, n_words: int) -> None:
     rng = np.random.default_rng(n_codes)
     codes = rng.integers(0, 2**32, (n_codes, n_words), dtype=np.uint64).astype(np.uint32)
     codes[0] = 0xFFFFFFFF
-    blocks, base, n_counters = sliced_codes(codes)
+    blocks, base, n_counters = sliced_codes(codes, 32 * n_words)
     lanes = np.unpackbits(blocks.view(np.uint8), axis=1, bitorder="little")
     lanes = lanes.reshape(blocks.shape[0], -1, 32).swapaxes(1, 2).reshape(-1, blocks.shape[1])
     lanes = lanes[:n_codes].astype(np.int64)

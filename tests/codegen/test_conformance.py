@@ -208,9 +208,8 @@ OPERATORS = [
     ("blsh_features.c", "return a > b ? a : b", "return a > b ? b : a", "features"),
     ("blsh_features.c", "root += 2 * bit", "root += bit", "feature norm"),
     ("blsh_hash.c", "sum >= 0", "sum > 0", "hash code"),
-    ("blsh_search.c", "codes.a ^= asked.a;", "codes.a |= asked.a;", "neighbour index"),
-    ("blsh_search.c", "place > 0 && d < nearest", "place > 0 && d <= nearest", "neighbour index"),
-    ("blsh_gain.c", "if (symbol != 0)", "if (symbol > 15)", "gain"),
+    ("blsh_nearest.c", "code[n] ^ inversions[n]", "code[n]", "neighbour index"),
+    ("blsh_gain.c", "twos & lanes) << 1", "twos & lanes) << 2", "gain"),
     ("blsh_gain.c", "2 * blsh_mulw(spectrum[0]", "1 * blsh_mulw(spectrum[0]", "output"),
     ("blsh_frame.c", "+ half) >>", "- half) >>", "output"),
     ("blsh_levels.c", "word |= word == 0", "word |= 2", "levels"),
@@ -230,6 +229,7 @@ def test_one_changed_operator_is_caught_at_its_stage(
     source: str, right: str, wrong: str, stage: str, tmp_path: Path
 ) -> None:
     condensed = source in ("blsh_levels.c", "blsh_project.c", "blsh_nearest.c", "blsh_votes.c")
+    condensed = condensed and "inversions" not in right
     model = MODELS["three layers" if condensed else "general"]
     folder = exported(model, tmp_path / "export")
     text = (folder / source).read_text()

@@ -256,7 +256,7 @@ def test_a_folder_that_is_no_export_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ['"x"', "5", "null", "[]", "{", '{"schema_version": 3, "target": 5}']
+    "text", ['"x"', "5", "null", "[]", "{", '{"schema_version": 4, "target": 5}']
 )
 def test_a_damaged_manifest_is_named(text: str, tmp_path: Path) -> None:
     out = exported(general_model(), tmp_path / "out")
@@ -269,7 +269,7 @@ def test_a_newer_export_says_so(tmp_path: Path) -> None:
     out = exported(general_model(), tmp_path / "out")
     newer = json.loads((out / MANIFEST).read_text()) | {"schema_version": 99, "more": 1}
     (out / MANIFEST).write_text(json.dumps(newer))
-    with pytest.raises(BlshError, match="exported with schema 99, this version reads 3"):
+    with pytest.raises(BlshError, match="exported with schema 99, this version reads 4"):
         load_export(out)
 
 

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from blsh_codegen.bit_planes import bit_sliced
+from blsh_codegen.bit_planes import majority_bits
 from blsh_codegen.engines import runtime_sources
 from blsh_codegen.interleaving import interleaved_rows, interleaved_rows_s8
 from blsh_codegen.layout import lay_out
 from blsh_codegen.library_cache import open_library
 from blsh_codegen.neighbours import nearest_codes
-from blsh_codegen.reference import forward_fft, mulw
+from blsh_codegen.reference import forward_fft, mask_gains, mulw
 from blsh_codegen.tables import quantise, twiddles_q15
 from blsh_codegen.targets import find_target
 from blsh_codegen.toolchain import (
@@ -39,24 +39,6 @@ def test_four_rows_alternate_and_the_rest_follow() -> None:
     assert laid_out[:16].tolist() == [*rows[0, :4], *rows[1, :4], *rows[2, :4], *rows[3, :4]]
     assert laid_out[16:20].tolist() == rows[0, 4:].tolist()
     assert np.array_equal(laid_out[32:], rows[4:].ravel())
-
-
-@pytest.mark.parametrize(("n_codes", "n_bits"), [(1, 1), (31, 8), (32, 9), (33, 150), (70, 64)])
-def test_planes_hold_the_codes_and_vary_less_and_less(n_codes: int, n_bits: int) -> None:
-    rng = np.random.default_rng(n_bits)
-    codes = random_codes(rng, n_codes, n_bits)
-    planes, plane_bits = bit_sliced(codes, n_bits)
-    assert planes.shape == (-(-n_codes // 32), -(-n_bits // 8) * 8)
-    assert sorted(plane_bits.tolist()) == list(range(planes.shape[1]))
-    plain = planes.copy()
-    plain[:, 1::2] ^= plain[:, 0::2]
-    found = np.zeros((n_codes, planes.shape[1]), np.uint32)
-    for code in range(n_codes):
-        found[code, plane_bits] = (plain[code // 32] >> np.uint32(code % 32)) & 1
-    expected = np.unpackbits(codes.astype("<u4").view(np.uint8), axis=1, bitorder="little")
-    assert np.array_equal(found, expected[:, : planes.shape[1]])
-    variance = found.mean(axis=0) * (1 - found.mean(axis=0))
-    assert np.all(np.diff(variance[plane_bits]) <= 1e-12)
 
 
 def random_codes(rng: np.random.Generator, n_codes: int, n_bits: int) -> Codes:
@@ -89,10 +71,10 @@ def searched_model(codes: Codes, n_bits: int, neighbours: int) -> Model:
     return dataclasses.replace(model, bands=(band,))
 
 
-def search(library: Any, ffi: Any, query: Codes, n_planes: int, neighbours: int) -> Any:
+def search(library: Any, ffi: Any, query: Codes, scratch_words: int, neighbours: int) -> Any:
     """Indices and distances that the C finds."""
     code = ffi.new("uint32_t[]", query.tolist())
-    scratch = ffi.new("uint32_t[]", n_planes)
+    scratch = ffi.new("uint32_t[]", scratch_words)
     index, distance = ffi.new("uint32_t[]", neighbours), ffi.new("uint16_t[]", neighbours)
     library.search(code, scratch, index, distance)
     return list(index), list(distance)
@@ -122,19 +104,70 @@ def test_search_equals_sorting_all_distances(
     rng = np.random.default_rng(n_bits + n_codes)
     codes = random_codes(rng, n_codes, n_bits)
     codes[n_codes // 2 :] = codes[rng.integers(0, n_codes, n_codes - n_codes // 2)]
-    folder = exported(searched_model(codes, n_bits, neighbours), tmp_path / "export", target)
+    model = searched_model(codes, n_bits, neighbours)
+    folder = exported(model, tmp_path / "export", target)
     (tmp_path / "search.c").write_text(SEARCH_SOURCE)
     sources = [*runtime_sources(folder), tmp_path / "search.c"]
     built = compile_shared(sources, [folder], tmp_path / "search.so")
     assert built.warnings == ()
     ffi, library = open_library(SEARCH_API, built.path)
     queries = np.concatenate([codes[:5], random_codes(rng, 10, n_bits)])
-    queries = np.concatenate([queries, ~queries[:1] & random_codes(rng, 1, n_bits)])
+    all_ones = np.packbits(np.arange(32 * codes.shape[1]) < n_bits, bitorder="little").view("<u4")
+    unlike = all_ones ^ majority_bits(codes)  # all planes are added up
+    queries = np.concatenate([queries, ~queries[:1] & all_ones, [unlike], [all_ones]])
     index, distance = nearest_codes(queries, codes, neighbours)
-    n_planes = bit_sliced(codes, n_bits)[0].shape[1]
+    scratch_words = lay_out(quantise(model)).scratch_words
     for n, query in enumerate(queries):
-        found = search(library, ffi, query, n_planes, neighbours)
+        found = search(library, ffi, query, scratch_words, neighbours)
         assert found == (index[n].tolist(), distance[n].tolist())
+
+
+MASKS_SOURCE = """
+#include "blsh_stages.h"
+void mask_gains(unsigned band, const uint32_t *index, uint32_t *scratch, int16_t *gain)
+{
+    static blsh_state_t state;
+    (void)blsh_init(&state);
+    blsh_mask_gains(state.model, band, index, scratch, 0, gain);
+}
+"""
+MASKS_API = """
+    void mask_gains(unsigned band, const uint32_t *index, uint32_t *scratch, int16_t *gain);
+"""
+
+
+@pytest.mark.parametrize("changes", [0.0, 0.02, 0.1, 0.5])
+@pytest.mark.parametrize("target", ["generic", "cortex-m4"])
+def test_masks_of_one_bit_are_averaged_as_they_are(
+    target: str, changes: float, tmp_path: Path
+) -> None:
+    """Runs of all lengths, from masks of a few levels that never change to noise."""
+    rng = np.random.default_rng(int(100 * changes))
+    specs = tuple(
+        BandSpec(end, n_entries=40, neighbours=k)
+        for end, k in ((1, 1), (9, 15), (40, 2), (72, 15), (104, 16), (137, 31), (513, 10))
+    )
+    model = random_model(PAPER, specs)
+    for band in model.bands:
+        turns = rng.random(band.masks.shape) < changes
+        turns[:, 0] = rng.random(turns.shape[0]) < 0.5
+        band.masks[:] = np.cumsum(turns, axis=1) % 2
+    folder = exported(model, tmp_path / "export", target)
+    (tmp_path / "masks.c").write_text(MASKS_SOURCE)
+    sources = [*runtime_sources(folder), tmp_path / "masks.c"]
+    built = compile_shared(sources, [folder], tmp_path / "masks.so")
+    assert built.warnings == ()
+    ffi, library = open_library(MASKS_API, built.path)
+    tables = quantise(model)
+    scratch = ffi.new("uint32_t[]", lay_out(tables).scratch_words)
+    gain = ffi.new("int16_t[]", PAPER.n_bins)
+    for _ in range(20):
+        expected = []
+        for n, band in enumerate(tables.bands):
+            chosen = rng.integers(0, band.n_entries, (1, band.neighbours))
+            library.mask_gains(n, ffi.new("uint32_t[]", chosen[0].tolist()), scratch, gain)
+            expected += mask_gains(chosen, band)[0].tolist()
+        assert list(gain) == expected
 
 
 PORT_SOURCE = """
@@ -152,7 +185,7 @@ void port_spaced(int32_t *from, int32_t *to, size_t k, int step)
 int32_t port_dot(const int16_t *a, const int16_t *b, size_t n) { return blsh_dot_s16(a, b, n); }
 void port_dot4_s8(const int8_t *weights, const int16_t *x, size_t n, int32_t *sums)
 {
-    blsh_dot4_s8(weights, x, n, sums);
+    blsh_dot4_s8(weights, x, n, -128 * blsh_sum_s16(x, n), sums);
 }
 uint64_t port_add_power(uint64_t sum, int32_t re, int32_t im)
 {
@@ -267,8 +300,11 @@ def test_port_dot_products(port: Any) -> None:
 def test_port_dot_products_of_bytes(port: Any) -> None:
     ffi, library = port
     rng = np.random.default_rng(2)
-    for n, low in ((4, -127), (8, -128), (44, -128), (2048, 127)):
-        rows = rng.integers(low, 128, (4, n)).astype(np.int8)
+    for n, low, high in (
+        *((4, -127, 127), (8, -128, 127), (44, -128, 127)),
+        *((2048, 127, 127), (2048, -128, -128)),
+    ):
+        rows = rng.integers(low, high + 1, (4, n)).astype(np.int8)
         x = rng.integers(-4095, 4096, n).astype(np.int16)
         x[: n // 2] = 4095
         features, sums = ffi.new("int16_t[]", x.tolist()), ffi.new("int32_t[4]")

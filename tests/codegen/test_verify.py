@@ -70,7 +70,7 @@ def test_table_for_people(good: Path) -> None:
 
 
 def test_difference_is_named_and_exits_with_1(tmp_path: Path) -> None:
-    folder = edited(tmp_path, "blsh_search.c", "0 && d < nearest", "0 && d <= nearest")
+    folder = edited(tmp_path, "blsh_nearest.c", "d < distance[n - 1]", "d <= distance[n - 1]")
     done = verify(folder, "--frames", FRAMES, "--json")
     report = json.loads(done.stdout)
     assert (done.returncode, report["bit_exact"]) == (1, False)
@@ -123,7 +123,7 @@ def test_c_that_crashes_is_reported_not_suffered(tmp_path: Path) -> None:
     ("name", "right", "wrong", "message"),
     [
         ("blsh_hash.c", "unsigned bit, n;", "unsigned bit, n", "does not compile"),
-        ("blsh_config.h", "SCHEMA_VERSION 3", "SCHEMA_VERSION 2", "export the folder again, whole"),
+        ("blsh_config.h", "SCHEMA_VERSION 4", "SCHEMA_VERSION 3", "export the folder again, whole"),
         ("blsh_config.h", "STATE_BYTES ", "STATE_BYTES 1", "does not compile"),
     ],
 )

@@ -255,7 +255,8 @@ def test_formulas_for_the_papers_models_hold(name: str, formulas: dict[str, Any]
     sizes = layout.flash_bytes
     projection = formulas["paper_projection_bytes"](band.n_bits, n_features)
     assert projection == sizes["blsh_projection.h"]
-    assert formulas["paper_codes_bytes"](band.n_bits, band.n_entries) == sizes["blsh_codes.h"]
+    codes = formulas["paper_codes_bytes"](band.n_bits, band.n_entries, band.n_counters)
+    assert codes == sizes["blsh_codes.h"]
     assert formulas["window_bytes"](frame) == sizes["blsh_window.h"]
     assert formulas["twiddle_bytes"](frame) == sizes["blsh_twiddle.h"]
     state = formulas["paper_state_bytes"](

@@ -31,7 +31,7 @@
 #include "blsh_config.h"
 #include "blsh_model.h"
 
-#if !defined(BLSH_SCHEMA_VERSION) || BLSH_SCHEMA_VERSION != 3
+#if !defined(BLSH_SCHEMA_VERSION) || BLSH_SCHEMA_VERSION != 4
 #error "blsh_config.h was exported for another version of the BLSH runtime: export the folder again, whole"
 #endif
 

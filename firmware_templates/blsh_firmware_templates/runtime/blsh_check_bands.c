@@ -11,9 +11,10 @@
 #define ROWS 4u                          /* multiplied together (blsh_hash.c)                */
 #define WEIGHTS 4u                       /* of each of them that alternate                   */
 #define MAX_POWER (32767u * 32767u)      /* a row's squared norm (blsh_hash.c)               */
-#define PLANES 8u                        /* counted together (blsh_search.c)                 */
+#define MIN_COUNTERS 6u                  /* kept in registers (blsh_nearest.c)               */
 #define PEEKED_BYTES 4u                  /* read from where a symbol's code begins           */
 #define CODE_ONE (1u << BLSH_MASK_CODE_BITS)
+#define COUNTED 15u                      /* masks of one bit side by side (blsh_gain.c)      */
 #define LIMITS (BLSH_MASK_CODE_BITS + 1u)
 
 /* Whether the L2 norm of a row is one for which sums cannot overflow; `step` is from one run of
@@ -65,29 +66,30 @@ static blsh_status_t check_projection(const blsh_model_t *model, const uint32_t 
     return BLSH_OK;
 }
 
+/* `n_bits` are those of the projections. */
 static blsh_status_t check_dictionary(const blsh_model_t *model, const uint32_t *sizes,
-                                      const blsh_dictionary_t *dictionary)
+                                      const blsh_dictionary_t *dictionary, uint32_t n_bits)
 {
-    const uint32_t n_planes = dictionary->n_planes;
+    const uint32_t block = n_bits + 1u + dictionary->n_counters;
     const uint32_t n_blocks = dictionary->n_entries / LANES + (dictionary->n_entries % LANES != 0);
-    const uint32_t n_code_bits = (dictionary->n_bits + LANES - 1u) / LANES * LANES;
-    uint32_t n;
+    const uint32_t n_words = (n_bits + LANES - 1u) / LANES;
+    const uint32_t unused = n_words * LANES - n_bits; /* bits of the last word */
 
-    if (n_planes > BLSH_SCRATCH_WORDS || dictionary->neighbours > BLSH_MAX_NEIGHBOURS
-        || n_code_bits > LANES * BLSH_MAX_CODE_WORDS) {
+    if (block > BLSH_SCRATCH_WORDS || dictionary->neighbours > BLSH_MAX_NEIGHBOURS) {
         return BLSH_ERROR_CAPACITY;
     }
-    if (n_planes == 0 || n_planes % PLANES != 0 || dictionary->neighbours == 0
-        || dictionary->neighbours > dictionary->n_entries
-        || n_blocks > sizes[BLSH_TABLE_codes] / n_planes
-        || !blsh_fits(dictionary->first_plane, n_blocks * n_planes, sizes[BLSH_TABLE_codes])
-        || !blsh_fits(dictionary->first_plane_bit, n_planes, sizes[BLSH_TABLE_plane_bits])) {
+    if (n_bits == 0 || dictionary->n_bits != n_bits || dictionary->n_counters < MIN_COUNTERS
+        || dictionary->neighbours == 0 || dictionary->neighbours > dictionary->n_entries
+        || n_blocks > sizes[BLSH_TABLE_codes] / block
+        || !blsh_fits(dictionary->first_plane, n_blocks * block, sizes[BLSH_TABLE_codes])
+        || !blsh_fits(dictionary->first_inversion, n_words, sizes[BLSH_TABLE_code_inversions])) {
         return BLSH_ERROR_TABLES;
     }
-    for (n = 0; n < n_planes; n++) {
-        if (model->plane_bits[dictionary->first_plane_bit + n] >= n_code_bits) {
-            return BLSH_ERROR_TABLES;
-        }
+    /* Ones of what is compared have their planes. */
+    if (unused > 0
+        && model->code_inversions[dictionary->first_inversion + n_words - 1u] >> (LANES - unused)
+               != 0) {
+        return BLSH_ERROR_TABLES;
     }
     return BLSH_OK;
 }
@@ -164,6 +166,18 @@ static int stream_fits(const blsh_model_t *model, const uint32_t *sizes,
     return 1;
 }
 
+/* What decoding and adding up masks needs (blsh_gain.c). */
+static uint32_t scratch_words(const blsh_mask_table_t *masks)
+{
+    const uint32_t mask_words = (masks->n_bins + 31u) / 32u;
+
+    if (masks->mask_bits != 1) {
+        return (masks->n_bins + 7u) / 4u;
+    }
+    return masks->neighbours <= COUNTED ? masks->neighbours * mask_words
+                                        : (masks->n_bins + 7u) / 4u + mask_words + 1u;
+}
+
 static blsh_status_t check_masks(const blsh_model_t *model, const uint32_t *sizes, unsigned band)
 {
     const blsh_mask_table_t *const masks = &model->mask_tables[band];
@@ -180,7 +194,7 @@ static blsh_status_t check_masks(const blsh_model_t *model, const uint32_t *size
         || masks->neighbours != dictionary->neighbours || low > n_symbols || high > n_symbols) {
         return BLSH_ERROR_TABLES;
     }
-    if ((masks->n_bins + 7u) / 4u > BLSH_SCRATCH_WORDS) {
+    if (scratch_words(masks) > BLSH_SCRATCH_WORDS) {
         return BLSH_ERROR_CAPACITY;
     }
     n_gains = (uint32_t)masks->neighbours * ((1u << masks->mask_bits) - 1u) + 1u;
@@ -214,7 +228,8 @@ blsh_status_t blsh_check_tables(const blsh_model_t *model, const uint32_t *sizes
     for (band = 0; band < BLSH_BANDS && status == BLSH_OK; band++) {
         status = check_projection(model, sizes, &model->projections[band]);
         if (status == BLSH_OK) {
-            status = check_dictionary(model, sizes, &model->dictionaries[band]);
+            status = check_dictionary(model, sizes, &model->dictionaries[band],
+                                      model->projections[band].n_bits);
         }
         if (status == BLSH_OK) {
             status = check_masks(model, sizes, band);

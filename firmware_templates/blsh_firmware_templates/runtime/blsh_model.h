@@ -79,19 +79,17 @@ typedef struct {
     uint16_t unused;        /* 0                                                                 */
 } blsh_projection_t;
 
-/*
- * Dictionary of a band, bit-sliced: a block of n_planes words for 32 codes each. Word n of a block
- * stands for bit plane_bits[n] of a code; that of code j is its bit j. Every second word has been
- * XORed with the one before.
- */
+/* Dictionary of a band: codes, bit-sliced in blocks of 32 (see blsh_nearest.c). */
 typedef struct {
-    uint32_t first_plane;
-    uint32_t first_plane_bit; /* bit of the code in each plane; padding has one that is 0        */
+    uint32_t first_plane;     /* of the first block; a block has a plane for each bit, one that  */
+                              /* is set where codes have an odd number of ones, and n_counters   */
+                              /* with which the counting of ones begins                          */
+    uint32_t first_inversion; /* of the words of bits that codes are stored with inverted        */
     uint32_t n_entries;       /* T; the last block may hold fewer than 32                        */
     uint16_t n_bits;          /* L                                                               */
-    uint16_t n_planes;        /* L, rounded up to a multiple of 8                                */
+    uint16_t base;            /* what makes counts distances                                     */
     uint16_t neighbours;      /* K, at most n_entries                                            */
-    uint16_t unused;          /* 0                                                               */
+    uint16_t n_counters;
 } blsh_dictionary_t;
 
 /*
@@ -122,7 +120,7 @@ typedef struct {
     X(int16_t, bias_q15)                 \
     X(blsh_dictionary_t, dictionaries)   \
     X(uint32_t, codes)                   \
-    X(uint16_t, plane_bits)              \
+    X(uint32_t, code_inversions)         \
     X(blsh_mask_table_t, mask_tables)    \
     X(uint16_t, huffman_limits)          \
     X(int16_t, huffman_offsets)          \

@@ -1,5 +1,5 @@
 /*
- * Condensed models: K nearest codes of a dictionary by Hamming distance, 32 codes at a time.
+ * K nearest codes of a dictionary by Hamming distance, 32 codes at a time.
  *
  * A block holds 32 codes as one word for each bit position, a plane, in which every code has its
  * own bit, its lane. Only planes at which the query has a one are added up, by full adders on whole
@@ -17,8 +17,6 @@
  */
 #include "blsh_stages.h"
 
-#if BLSH_CONDENSED
-
 #include "blsh_adders.h"
 #include "blsh_port.h"
 
@@ -31,21 +29,24 @@ typedef struct {
     uint32_t *high, *high_end;
 } blsh_counters_t;
 
-void blsh_spread_code(const blsh_model_t *model, const uint32_t *code, uint32_t *ones,
-                      uint16_t *ones_before)
+/* A dictionary. */
+typedef struct {
+    const uint32_t *block;  /* its first                                                     */
+    const uint32_t *origin; /* what ones of queries are counted from: that, or planes before */
+    unsigned n_planes;      /* bits that are compared                                        */
+    unsigned n_counters;
+    unsigned neighbours;
+    uint32_t n_entries;
+    uint32_t base;
+} blsh_codes_t;
+
+/* Where a word of a query has ones, the first bit being number `first`; returns their end. */
+static BLSH_INLINE uint32_t *list_ones(uint32_t word, uint32_t first, uint32_t *ones)
 {
-    const uint32_t *const start = ones;
-    unsigned n;
-
-    for (n = 0; n < BLSH_MAX_CODE_WORDS; n++) {
-        uint32_t word = code[n] ^ model->code_inversions[n];
-
-        ones_before[n] = (uint16_t)(ones - start);
-        for (; word != 0; word &= word - 1u) {
-            *ones++ = LANES * n + blsh_trailing_zeros(word);
-        }
+    for (; word != 0; word &= word - 1u) {
+        *ones++ = first + blsh_trailing_zeros(word);
     }
-    ones_before[n] = (uint16_t)(ones - start);
+    return ones;
 }
 
 /* The planes of two ones of the query. */
@@ -107,21 +108,22 @@ static BLSH_INLINE void carry_two(blsh_counters_t *count, uint32_t carry)
 /*
  * Add up the planes of a block at all ones of the query.
  *
- *   planes    the block's planes
- *   start     where counting begins, n_counters planes
- *   one       the query's ones
- *   n_ones    how many there are
- *   counters  n_counters planes: the sums
+ *   planes  the block's planes
+ *   start   where counting begins: LOW_PLANES planes and the n_high that follow them
+ *   one     the query's ones
+ *   n_ones  how many there are
+ *   high    where to keep the high planes of the sums
  */
-static void count_block(const uint32_t *planes, const uint32_t *start, unsigned n_counters,
-                        const uint32_t *one, unsigned n_ones, uint32_t *counters)
+static BLSH_INLINE blsh_counters_t count_block(const uint32_t *planes, const uint32_t *start,
+                                               unsigned n_high, const uint32_t *one,
+                                               unsigned n_ones, uint32_t *high)
 {
     const uint32_t *const end = one + n_ones / 16 * 16;
     blsh_counters_t count;
     unsigned n;
 
-    for (n = LOW_PLANES; n < n_counters; n++) {
-        counters[n] = start[n];
+    for (n = 0; n < n_high; n++) {
+        high[n] = start[LOW_PLANES + n];
     }
     count.ones = start[0];
     count.twos = start[1];
@@ -129,8 +131,8 @@ static void count_block(const uint32_t *planes, const uint32_t *start, unsigned 
     count.eights = start[3];
     count.sixteens = start[4];
     count.thirty_twos = start[5];
-    count.high = counters + LOW_PLANES;
-    count.high_end = counters + n_counters;
+    count.high = high;
+    count.high_end = high + n_high;
     while (one < end) {
         const blsh_pair_t first = add_eight(&count, planes, &one);
         const blsh_pair_t second = add_eight(&count, planes, &one);
@@ -152,12 +154,7 @@ static void count_block(const uint32_t *planes, const uint32_t *start, unsigned 
     if ((n_ones & 1u) != 0) {
         carry_two(&count, half_adder(&count.ones, planes[*one]));
     }
-    counters[0] = count.ones;
-    counters[1] = count.twos;
-    counters[2] = count.fours;
-    counters[3] = count.eights;
-    counters[4] = count.sixteens;
-    counters[5] = count.thirty_twos;
+    return count;
 }
 
 /* Those of some lanes that have a one in the next plane, or all; a bit more of their number. */
@@ -173,27 +170,23 @@ static BLSH_INLINE uint32_t narrowed(uint32_t lanes, uint32_t plane, uint32_t *n
     return lanes;
 }
 
-/*
- * Those of some lanes that have the largest number, and that number. All but the high planes are
- * always there.
- */
-static BLSH_INLINE uint32_t largest(const uint32_t *planes, unsigned n_high, uint32_t lanes,
+/* Those of some lanes that have the largest number, and that number: twice the count, and odd. */
+static BLSH_INLINE uint32_t largest(const blsh_counters_t *count, uint32_t odd, uint32_t lanes,
                                     uint32_t *number)
 {
-    const uint32_t *const high = planes + 1 + LOW_PLANES;
-    const uint32_t *plane = high + n_high;
+    const uint32_t *plane = count->high_end;
 
     *number = 0;
-    while (plane > high) {
+    while (plane > count->high) {
         lanes = narrowed(lanes, *--plane, number);
     }
-    lanes = narrowed(lanes, planes[6], number);
-    lanes = narrowed(lanes, planes[5], number);
-    lanes = narrowed(lanes, planes[4], number);
-    lanes = narrowed(lanes, planes[3], number);
-    lanes = narrowed(lanes, planes[2], number);
-    lanes = narrowed(lanes, planes[1], number);
-    return narrowed(lanes, planes[0], number);
+    lanes = narrowed(lanes, count->thirty_twos, number);
+    lanes = narrowed(lanes, count->sixteens, number);
+    lanes = narrowed(lanes, count->eights, number);
+    lanes = narrowed(lanes, count->fours, number);
+    lanes = narrowed(lanes, count->twos, number);
+    lanes = narrowed(lanes, count->ones, number);
+    return narrowed(lanes, odd, number);
 }
 
 /*
@@ -211,40 +204,41 @@ static BLSH_INLINE void insert(uint32_t *index, uint16_t *distance, unsigned n, 
     index[n] = entry;
 }
 
-void blsh_nearest(const blsh_model_t *model, unsigned dictionary, const uint32_t *ones,
-                  const uint16_t *ones_before, uint32_t *counters, uint32_t *index,
-                  uint16_t *distance)
+/*
+ * K nearest codes.
+ *
+ *   ones      the query's
+ *   n_ones    how many there are
+ *   high      n_counters - LOW_PLANES words
+ *   index     K entries, nearest first
+ *   distance  their distances
+ */
+static BLSH_INLINE void find_nearest(const blsh_codes_t *codes, const uint32_t *ones,
+                                     unsigned n_ones, uint32_t *high, uint32_t *index,
+                                     uint16_t *distance)
 {
-    const blsh_code_table_t *const table = &model->code_tables[dictionary];
-    const unsigned end_word = (unsigned)table->first_word + table->n_words;
-    const unsigned n_ones = (unsigned)ones_before[end_word] - ones_before[table->first_word];
-    const unsigned n_planes = LANES * (unsigned)table->n_words, n_counters = table->n_counters;
-    const uint32_t *block = model->code_planes + table->first_plane;
-    const uint32_t bound = n_ones + table->base;
-    const unsigned n_high = n_counters - LOW_PLANES;
-    const unsigned n_entries = table->n_entries, neighbours = table->neighbours;
-    unsigned first, found = 0;
+    const uint32_t bound = n_ones + codes->base;
+    const unsigned n_high = codes->n_counters - LOW_PLANES;
+    const size_t block_words = codes->n_planes + 1u + codes->n_counters;
+    const uint32_t *origin = codes->origin, *odd = codes->block + codes->n_planes;
+    uint32_t first;
+    unsigned found = 0;
 
-    ones += ones_before[table->first_word];
-    for (first = 0; first < n_entries; first += LANES) {
-        const unsigned present = n_entries - first;
-        const uint32_t *const odd = block + n_planes;
+    for (first = 0; first < codes->n_entries; first += LANES) {
+        const uint32_t present = codes->n_entries - first;
         uint32_t left = present < LANES ? (1u << present) - 1u : UINT32_MAX;
+        const blsh_counters_t count = count_block(origin, odd + 1, n_high, ones, n_ones, high);
 
-        /* Ones are numbered from the first word of all. */
-        count_block(block - LANES * (size_t)table->first_word, odd + 1, n_counters, ones, n_ones,
-                    counters + 1);
-        counters[0] = *odd;
         while (left != 0) {
-            uint32_t number, d, lanes = largest(counters, n_high, left, &number);
+            uint32_t number, d, lanes = largest(&count, *odd, left, &number);
 
             d = bound - number;
-            if (found == neighbours && d >= distance[found - 1]) {
+            if (found == codes->neighbours && d >= distance[found - 1]) {
                 break;
             }
             left ^= lanes;
             for (; lanes != 0; lanes &= lanes - 1u) {
-                if (found == neighbours) {
+                if (found == codes->neighbours) {
                     if (d >= distance[found - 1]) {
                         break;
                     }
@@ -254,8 +248,70 @@ void blsh_nearest(const blsh_model_t *model, unsigned dictionary, const uint32_t
                 found++;
             }
         }
-        block = odd + 1 + n_counters;
+        origin += block_words;
+        odd += block_words;
     }
+}
+
+#if BLSH_CONDENSED
+
+void blsh_spread_code(const blsh_model_t *model, const uint32_t *code, uint32_t *ones,
+                      uint16_t *ones_before)
+{
+    const uint32_t *const start = ones;
+    unsigned n;
+
+    for (n = 0; n < BLSH_MAX_CODE_WORDS; n++) {
+        ones_before[n] = (uint16_t)(ones - start);
+        ones = list_ones(code[n] ^ model->code_inversions[n], LANES * n, ones);
+    }
+    ones_before[n] = (uint16_t)(ones - start);
+}
+
+void blsh_nearest(const blsh_model_t *model, unsigned dictionary, const uint32_t *ones,
+                  const uint16_t *ones_before, uint32_t *counters, uint32_t *index,
+                  uint16_t *distance)
+{
+    const blsh_code_table_t *const table = &model->code_tables[dictionary];
+    const unsigned end_word = (unsigned)table->first_word + table->n_words;
+    const unsigned first_one = ones_before[table->first_word];
+    blsh_codes_t codes;
+
+    codes.block = model->code_planes + table->first_plane;
+    /* Ones are numbered from the first word of all. */
+    codes.origin = codes.block - LANES * (size_t)table->first_word;
+    codes.n_planes = LANES * (unsigned)table->n_words;
+    codes.n_counters = table->n_counters;
+    codes.neighbours = table->neighbours;
+    codes.n_entries = table->n_entries;
+    codes.base = table->base;
+    find_nearest(&codes, ones + first_one, ones_before[end_word] - first_one, counters, index,
+                 distance);
+}
+
+#else
+
+void blsh_search(const blsh_model_t *model, unsigned band, const uint32_t *code,
+                 uint32_t *scratch, uint32_t *index, uint16_t *distance)
+{
+    const blsh_dictionary_t *const dictionary = &model->dictionaries[band];
+    const uint32_t *const inversions = model->code_inversions + dictionary->first_inversion;
+    uint32_t *ones = scratch;
+    blsh_codes_t codes;
+    unsigned n;
+
+    codes.block = model->codes + dictionary->first_plane;
+    codes.origin = codes.block;
+    codes.n_planes = dictionary->n_bits;
+    codes.n_counters = dictionary->n_counters;
+    codes.neighbours = dictionary->neighbours;
+    codes.n_entries = dictionary->n_entries;
+    codes.base = dictionary->base;
+    for (n = 0; LANES * n < codes.n_planes; n++) {
+        ones = list_ones(code[n] ^ inversions[n], LANES * n, ones);
+    }
+    find_nearest(&codes, scratch, (unsigned)(ones - scratch), scratch + codes.n_planes, index,
+                 distance);
 }
 
 #endif

@@ -13,16 +13,12 @@
  *     blsh_half_product    half the negated product of complex numbers and twiddles
  *     blsh_dot_s16         dot product of int16 vectors whose length is a multiple of 4
  *     blsh_dot4_s16        four of them with one vector in common
- *     blsh_dot4_s8         the same with int8 weights
+ *     blsh_dot4_s8         the same with weights of 8 bits, in pairs of rows
+ *     blsh_sum_s16         sum of an int16 vector whose length is a multiple of 4
  *     blsh_add_power       add the square of a complex number's modulus
  *     blsh_clip_feature    the nearest number from -4095 to 4095
  *     blsh_take_two        the next two words of a table
  *     blsh_take_complex    the next complex number of a spectrum
- *     BLSH_BLOCKS          how many blocks of codes are compared at once, 1 or 4: a blsh_planes_t
- *                          has a word of each. blsh_in_all gives the same to all, blsh_in_first
- *                          ones to all but the first; blsh_in_block returns one, blsh_are_ones
- *                          whether all bits are 1, blsh_take_two_planes the next two of blocks
- *                          that are `stride` words apart
  *     blsh_load_halves     two neighbouring halfwords, the first in the low half
  *     blsh_trailing_zeros  place of the lowest one in a word that is not 0
  *     blsh_leading_zeros   number of zeros above the highest one in a word that is not 0
@@ -151,28 +147,43 @@ static BLSH_INLINE void blsh_dot4_s16(const int16_t *weights, const int16_t *x, 
 
 #ifndef blsh_dot4_s8
 /*
- * Weights come in groups of sixteen: four of row 0, four of row 1, of row 2, of row 3. Of each four
- * the second and third have changed places, which suits cores that unpack every second byte.
- * Weights and features start at a word boundary.
+ * Weights come in groups of sixteen: four pairs of rows 0 and 1, four of rows 2 and 3. The first of
+ * a pair has 128 added and is unsigned, so that a pair is the number 256 second + first, which some
+ * cores multiply as a whole. `start` is -128 times the sum of x. Weights and features start at a
+ * word boundary.
  */
 static BLSH_INLINE void blsh_dot4_s8(const int8_t *weights, const int16_t *x, size_t n,
-                                     int32_t sums[4])
+                                     int32_t start, int32_t sums[4])
 {
     const int16_t *const end = x + n;
-    int32_t sum_0 = 0, sum_1 = 0, sum_2 = 0, sum_3 = 0;
+    int32_t sum_0 = start, sum_1 = 0, sum_2 = start, sum_3 = 0;
 
     for (; x < end; x += 4, weights += 16) {
+        const uint8_t *const first = (const uint8_t *)weights;
         const int32_t a = x[0], b = x[1], c = x[2], d = x[3];
 
-        sum_0 += a * weights[0] + b * weights[2] + c * weights[1] + d * weights[3];
-        sum_1 += a * weights[4] + b * weights[6] + c * weights[5] + d * weights[7];
-        sum_2 += a * weights[8] + b * weights[10] + c * weights[9] + d * weights[11];
-        sum_3 += a * weights[12] + b * weights[14] + c * weights[13] + d * weights[15];
+        sum_0 += a * first[0] + b * first[2] + c * first[4] + d * first[6];
+        sum_1 += a * weights[1] + b * weights[3] + c * weights[5] + d * weights[7];
+        sum_2 += a * first[8] + b * first[10] + c * first[12] + d * first[14];
+        sum_3 += a * weights[9] + b * weights[11] + c * weights[13] + d * weights[15];
     }
     sums[0] = sum_0;
     sums[1] = sum_1;
     sums[2] = sum_2;
     sums[3] = sum_3;
+}
+#endif
+
+#ifndef blsh_sum_s16
+static BLSH_INLINE int32_t blsh_sum_s16(const int16_t *x, size_t n)
+{
+    const int16_t *const end = x + n;
+    int32_t sum = 0;
+
+    for (; x < end; x += 4) {
+        sum += x[0] + x[1] + x[2] + x[3];
+    }
+    return sum;
 }
 #endif
 
@@ -214,39 +225,6 @@ static BLSH_INLINE blsh_complex_t blsh_take_complex(const int32_t **next)
     value.im = (*next)[1];
     *next += 2;
     return value;
-}
-#endif
-
-#ifndef BLSH_BLOCKS
-#define BLSH_BLOCKS 1
-typedef uint32_t blsh_planes_t;
-
-static BLSH_INLINE blsh_planes_t blsh_in_all(uint32_t word)
-{
-    return word;
-}
-
-static BLSH_INLINE blsh_planes_t blsh_in_first(uint32_t word)
-{
-    return word;
-}
-
-static BLSH_INLINE uint32_t blsh_in_block(const blsh_planes_t *planes, unsigned block)
-{
-    (void)block;
-    return *planes;
-}
-
-static BLSH_INLINE int blsh_are_ones(blsh_planes_t planes)
-{
-    return planes == UINT32_MAX;
-}
-
-static BLSH_INLINE void blsh_take_two_planes(const uint32_t **next, size_t stride,
-                                             blsh_planes_t *a, blsh_planes_t *b)
-{
-    (void)stride;
-    blsh_take_two(next, a, b);
 }
 #endif
 

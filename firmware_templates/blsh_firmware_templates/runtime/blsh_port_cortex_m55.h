@@ -24,14 +24,14 @@
 
 #include <arm_mve.h>
 
-typedef int8x16_t blsh_bytes_t;
+typedef uint8x16_t blsh_bytes_t;
 typedef int16x8_t blsh_halves_t;
 typedef int32x4_t blsh_words_t;
 typedef uint32x4_t blsh_uwords_t;
 
 #else
 
-typedef int8_t blsh_bytes_t __attribute__((vector_size(16)));
+typedef uint8_t blsh_bytes_t __attribute__((vector_size(16)));
 typedef int16_t blsh_halves_t __attribute__((vector_size(16)));
 typedef int32_t blsh_words_t __attribute__((vector_size(16)));
 typedef uint32_t blsh_uwords_t __attribute__((vector_size(16)));
@@ -98,16 +98,10 @@ static BLSH_INLINE blsh_four_vectors_t blsh_vld4(const void *words)
     return vectors;
 }
 
-/* Bytes 0, 2, 4 and so on, sign-extended to halfwords */
+/* Bytes 0, 2, 4 and so on, zero-extended to halfwords */
 static BLSH_INLINE blsh_halves_t blsh_vmovlb(blsh_bytes_t bytes)
 {
-    return vmovlbq_s8(bytes);
-}
-
-/* Bytes 1, 3, 5 and so on, likewise */
-static BLSH_INLINE blsh_halves_t blsh_vmovlt(blsh_bytes_t bytes)
-{
-    return vmovltq_s8(bytes);
+    return vreinterpretq_s16_u16(vmovlbq_u8(bytes));
 }
 
 /* sum + the sum of the eight products */
@@ -116,16 +110,16 @@ static BLSH_INLINE int32_t blsh_vmladava(int32_t sum, blsh_halves_t a, blsh_halv
     return vmladavaq_s16(sum, a, b);
 }
 
+/* The same with a sum of 64 bits */
+static BLSH_INLINE int64_t blsh_vmlaldava(int64_t sum, blsh_halves_t a, blsh_halves_t b)
+{
+    return vmlaldavaq_s16(sum, a, b);
+}
+
 /* (a * b) >> 32, word by word */
 static BLSH_INLINE blsh_words_t blsh_vmulh(blsh_words_t a, blsh_words_t b)
 {
     return vmulhq_s32(a, b);
-}
-
-/* The smallest of four words */
-static BLSH_INLINE uint32_t blsh_vminv(blsh_uwords_t words)
-{
-    return vminvq_u32(UINT32_MAX, words);
 }
 
 #else
@@ -202,18 +196,17 @@ static BLSH_INLINE blsh_halves_t blsh_vmovlb(blsh_bytes_t bytes)
     return halves;
 }
 
-static BLSH_INLINE blsh_halves_t blsh_vmovlt(blsh_bytes_t bytes)
+static BLSH_INLINE int32_t blsh_vmladava(int32_t sum, blsh_halves_t a, blsh_halves_t b)
 {
-    blsh_halves_t halves = {0};
     unsigned n;
 
     for (n = 0; n < 8; n++) {
-        halves[n] = bytes[2 * n + 1];
+        sum += (int32_t)a[n] * b[n];
     }
-    return halves;
+    return sum;
 }
 
-static BLSH_INLINE int32_t blsh_vmladava(int32_t sum, blsh_halves_t a, blsh_halves_t b)
+static BLSH_INLINE int64_t blsh_vmlaldava(int64_t sum, blsh_halves_t a, blsh_halves_t b)
 {
     unsigned n;
 
@@ -232,17 +225,6 @@ static BLSH_INLINE blsh_words_t blsh_vmulh(blsh_words_t a, blsh_words_t b)
         high[n] = (int32_t)(((int64_t)a[n] * b[n]) >> 32);
     }
     return high;
-}
-
-static BLSH_INLINE uint32_t blsh_vminv(blsh_uwords_t words)
-{
-    uint32_t smallest = words[0];
-    unsigned n;
-
-    for (n = 1; n < 4; n++) {
-        smallest = words[n] < smallest ? words[n] : smallest;
-    }
-    return smallest;
 }
 
 #endif
@@ -336,28 +318,29 @@ static BLSH_INLINE blsh_wide_t blsh_half_product(blsh_wide_t z, blsh_twiddle_t w
 
 #if BLSH_HELIUM
 
-/* Add eight of the weights of a row, the even bytes or the odd ones, times their columns. */
-static BLSH_INLINE int32_t blsh_add_even(int32_t sum, blsh_words_t row, blsh_words_t x)
+/* Add the first weights of eight pairs times their columns. */
+static BLSH_INLINE int32_t blsh_add_first(int32_t sum, blsh_words_t pairs, blsh_words_t x)
 {
-    return blsh_vmladava(sum, (blsh_halves_t)x, blsh_vmovlb((blsh_bytes_t)row));
+    return blsh_vmladava(sum, (blsh_halves_t)x, blsh_vmovlb((blsh_bytes_t)pairs));
 }
 
-static BLSH_INLINE int32_t blsh_add_odd(int32_t sum, blsh_words_t row, blsh_words_t x)
+/* Add the pairs themselves, 256 second + first, times their columns. */
+static BLSH_INLINE int64_t blsh_add_pairs(int64_t sum, blsh_words_t pairs, blsh_words_t x)
 {
-    return blsh_vmladava(sum, (blsh_halves_t)x, blsh_vmovlt((blsh_bytes_t)row));
+    return blsh_vmlaldava(sum, (blsh_halves_t)x, (blsh_halves_t)pairs);
 }
 
 /*
- * Sixteen columns at a time: VLD4 tells the rows apart, and VLD2 the columns that their even bytes
- * stand for, 0, 1, 4, 5 and so on, from those of the odd ones. Sums stay within 32 bits in any
- * order of their products (see blsh_project.c); gcc 12 needs the fewest vectors in this one.
+ * Sixteen columns at a time: VLD4 tells the two pairs of rows apart, and of each group of four columns
+ * the first two from the others, as VLD2 does with x. The second rows' sums follow as on the M4.
  */
 static BLSH_INLINE void blsh_dot4_s8_helium(const int8_t *weights, const int16_t *x, size_t n,
-                                            int32_t sums[4])
+                                            int32_t start, int32_t sums[4])
 {
     const size_t n_left = n % 16;
     const int16_t *const end = x + (n - n_left);
-    int32_t sum_0 = 0, sum_1 = 0, sum_2 = 0, sum_3 = 0;
+    int32_t sum_0 = 0, sum_2 = 0;
+    int64_t both_01 = 0, both_23 = 0;
 
     /* No instruction: from here on halfwords are read as words, after whatever wrote them. */
     __asm__("" : "+r"(x) : : "memory");
@@ -365,20 +348,20 @@ static BLSH_INLINE void blsh_dot4_s8_helium(const int8_t *weights, const int16_t
         const blsh_two_vectors_t columns = blsh_vld2(x);
         const blsh_four_vectors_t rows = blsh_vld4(weights);
 
-        sum_0 = blsh_add_even(sum_0, rows.a, columns.a);
-        sum_1 = blsh_add_even(sum_1, rows.b, columns.a);
-        sum_2 = blsh_add_even(sum_2, rows.c, columns.a);
-        sum_3 = blsh_add_even(sum_3, rows.d, columns.a);
-        sum_3 = blsh_add_odd(sum_3, rows.d, columns.b);
-        sum_2 = blsh_add_odd(sum_2, rows.c, columns.b);
-        sum_1 = blsh_add_odd(sum_1, rows.b, columns.b);
-        sum_0 = blsh_add_odd(sum_0, rows.a, columns.b);
+        both_01 = blsh_add_pairs(both_01, rows.a, columns.a);
+        both_23 = blsh_add_pairs(both_23, rows.c, columns.a);
+        both_01 = blsh_add_pairs(both_01, rows.b, columns.b);
+        both_23 = blsh_add_pairs(both_23, rows.d, columns.b);
+        sum_0 = blsh_add_first(sum_0, rows.a, columns.a);
+        sum_2 = blsh_add_first(sum_2, rows.c, columns.a);
+        sum_0 = blsh_add_first(sum_0, rows.b, columns.b);
+        sum_2 = blsh_add_first(sum_2, rows.d, columns.b);
     }
-    blsh_dot4_s8(weights, x, n_left, sums);
+    blsh_dot4_s8(weights, x, n_left, start, sums);
     sums[0] += sum_0;
-    sums[1] += sum_1;
+    sums[1] += (int32_t)((both_01 - sum_0) >> 8);
     sums[2] += sum_2;
-    sums[3] += sum_3;
+    sums[3] += (int32_t)((both_23 - sum_2) >> 8);
 }
 #undef blsh_dot4_s8
 #define blsh_dot4_s8 blsh_dot4_s8_helium
@@ -412,53 +395,6 @@ static BLSH_INLINE void blsh_dot4_s16_helium(const int16_t *weights, const int16
 }
 #undef blsh_dot4_s16
 #define blsh_dot4_s16 blsh_dot4_s16_helium
-
-#if !BLSH_CONDENSED
-
-/* Four blocks of codes at once, a word of each. */
-#define BLSH_BLOCKS 4
-typedef blsh_uwords_t blsh_planes_t __attribute__((aligned(4))); /* not more on the stack */
-
-/* The same word for all blocks */
-static BLSH_INLINE blsh_planes_t blsh_in_all(uint32_t word)
-{
-    const blsh_planes_t planes = {word, word, word, word};
-
-    return planes;
-}
-
-/* A word for the first block, ones for the others */
-static BLSH_INLINE blsh_planes_t blsh_in_first(uint32_t word)
-{
-    const blsh_planes_t planes = {word, UINT32_MAX, UINT32_MAX, UINT32_MAX};
-
-    return planes;
-}
-
-static BLSH_INLINE uint32_t blsh_in_block(const blsh_planes_t *planes, unsigned block)
-{
-    uint32_t word;
-
-    __builtin_memcpy(&word, (const char *)planes + sizeof word * block, sizeof word);
-    return word;
-}
-
-static BLSH_INLINE int blsh_are_ones(blsh_planes_t planes)
-{
-    return blsh_vminv(planes) == UINT32_MAX;
-}
-
-static BLSH_INLINE void blsh_take_two_planes(const uint32_t **next, size_t stride,
-                                             blsh_planes_t *a, blsh_planes_t *b)
-{
-    const blsh_uwords_t numbers = {0, 4, 8, 12};
-
-    *a = (blsh_planes_t)blsh_vldrw(*next, numbers * (uint32_t)stride);
-    *b = (blsh_planes_t)blsh_vldrw(*next + 1, numbers * (uint32_t)stride);
-    *next += 2;
-}
-
-#endif
 
 #endif
 
