@@ -15,13 +15,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from blsh_trainer.mask_rate import LEVELS_PER_SYMBOL
+from blsh_trainer.mask_rate import (
+    LEVELS_PER_SYMBOL,
+    N_CONTEXTS,
+    mask_symbols,
+    symbol_contexts,
+)
 
 UInt8Array = npt.NDArray[np.uint8]
 
 MAX_CODE_BITS = 15
 MASKS_PER_OFFSET = 8
-N_CONTEXTS = 2
 COUNTED_MASKS = 15
 """Masks of one bit a level that the runtime adds up in counters of four bits."""
 
@@ -128,8 +132,8 @@ def with_room_to_decode(masks: Sequence[CompressedMasks]) -> UInt8Array:
 
 def compress(masks: UInt8Array, mask_bits: int) -> CompressedMasks:
     """Compress ``(T, n)`` uint8 mask levels."""
-    chunks = _chunks(masks, mask_bits)
-    contexts = _contexts(chunks, mask_bits)
+    chunks = mask_symbols(masks, mask_bits)
+    contexts = symbol_contexts(chunks, mask_bits)
     n_symbols = 1 << (mask_bits * levels_per_chunk(mask_bits))
     codes = []
     code_bits = np.zeros((N_CONTEXTS, n_symbols), np.uint32)
@@ -174,23 +178,6 @@ def decompress(compressed: CompressedMasks, entry: int) -> UInt8Array:
         levels += [(chunk >> (width * i)) & ((1 << width) - 1) for i in range(per_chunk)]
         context = chunk >> (width * per_chunk - 1)
     return np.array(levels[: compressed.n_bins], np.uint8)
-
-
-def _chunks(masks: UInt8Array, mask_bits: int) -> npt.NDArray[np.int64]:
-    """``(T, C)`` chunk values; the first bin is in the lowest bits, the last level is repeated."""
-    per_chunk = levels_per_chunk(mask_bits)
-    padding = -masks.shape[1] % per_chunk
-    levels = np.pad(masks, ((0, 0), (0, padding)), mode="edge").astype(np.int64)
-    levels = levels.reshape(masks.shape[0], -1, per_chunk)
-    chunks: npt.NDArray[np.int64] = (levels << (mask_bits * np.arange(per_chunk))).sum(axis=-1)
-    return chunks
-
-
-def _contexts(chunks: npt.NDArray[np.int64], mask_bits: int) -> npt.NDArray[np.int64]:
-    """Top bit of the previous chunk; 0 for the first."""
-    contexts = np.zeros_like(chunks)
-    contexts[:, 1:] = chunks[:, :-1] >> (mask_bits * levels_per_chunk(mask_bits) - 1)
-    return contexts
 
 
 def _limited_code_lengths(
