@@ -49,10 +49,10 @@ _CONDENSED_ENTRIES = {
     "blsh_spread_code": "search",
     "blsh_nearest": "search",
     "blsh_vote": "masks",
-    "blsh_follow_noise": "features",
     "blsh_cell_gains": "masks",
     "blsh_bin_gains": "masks",
 }
+_NOISE_TRACKER_ENTRIES = {"blsh_follow_noise": "features"}
 
 STAGES = (*dict.fromkeys((_ANALYSIS | _BAND_ENTRIES | _SYNTHESIS).values()), "other")
 """The stages of `Usage.stages`, in the order of the signal path."""
@@ -70,8 +70,10 @@ def stage_entries(layout: Layout) -> dict[str, str]:
     off, inlined or fetched from its library; the instructions of `blsh_process` itself are
     "other".
     """
-    kind = _BAND_ENTRIES if layout.condensed is None else _CONDENSED_ENTRIES
-    return _ANALYSIS | kind | _SYNTHESIS
+    if layout.condensed is None:
+        return _ANALYSIS | _BAND_ENTRIES | _SYNTHESIS
+    follows = _NOISE_TRACKER_ENTRIES if layout.condensed.n_noise_trackers else {}
+    return _ANALYSIS | _CONDENSED_ENTRIES | follows | _SYNTHESIS
 
 
 @dataclass(frozen=True)
