@@ -94,6 +94,7 @@ def main() -> None:
                 raise BlshError(f"{args.output}: was trained on other recordings than --corpus has")
         else:
             model = train(split, options)
+            save_model(model, args.output)  # so that --assess-only can go on from here
         save_model(assessed(model, split), args.output)
         compress(args.output)
         args.docs.write_text(document(load_model(args.output)))
