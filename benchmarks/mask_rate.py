@@ -26,8 +26,9 @@ from corpora import need_corpus
 
 # Levels of two bits, so that ideal gains are collected; each variant has its own.
 OPTIONS = TrainingOptions(dictionary="4096", minutes=40, mask_bits=2)
-SLOPES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)
+SLOPES = (0.0, 0.02, 0.05, 0.2)
 MASK_BITS = (1, 2, 3)
+MIXTURES = 24
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def measure(corpus: Path, slopes: Sequence[float], mask_bits: Sequence[int]) -> 
     """Train once, and score masks of every kind."""
     recordings = find_recordings([corpus / "speech/train"], [corpus / "noise/train"])
     split = hold_out(recordings, OPTIONS.seed)
-    mixtures = validation_mixtures(split.validation, OPTIONS.rate, OPTIONS.seed)
+    mixtures = validation_mixtures(split.validation, OPTIONS.rate, OPTIONS.seed, MIXTURES)
     frames = collect_frames(split.training, OPTIONS)
     estimator = new_estimator(OPTIONS)
     learn(estimator, frames, OPTIONS)
