@@ -141,8 +141,9 @@ static void levels_above_noise(const int16_t *level, const int32_t *tracker, int
 {
     const int16_t *const end = level + BLSH_CELLS;
 
-    for (; level < end; feature += BLSH_KINDS) {
+    while (level < end) {
         *feature = clipped(*level++ - (*tracker++ >> 8));
+        feature += BLSH_KINDS;
     }
 }
 #endif
