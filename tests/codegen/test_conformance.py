@@ -209,7 +209,7 @@ OPERATORS = [
     ("blsh_features.c", "root += 2 * bit", "root += bit", "feature norm"),
     ("blsh_hash.c", "sum >= 0", "sum > 0", "hash code"),
     ("blsh_nearest.c", "code[n] ^ inversions[n]", "code[n]", "neighbour index"),
-    ("blsh_gain.c", "twos & lanes) << 1", "twos & lanes) << 2", "gain"),
+    ("blsh_gain.c", "counts.twos, 1, 0x", "counts.twos, 2, 0x", "gain"),
     ("blsh_gain.c", "2 * blsh_mulw(spectrum[0]", "1 * blsh_mulw(spectrum[0]", "output"),
     ("blsh_frame.c", "+ half) >>", "- half) >>", "output"),
     ("blsh_levels.c", "word |= word == 0", "word |= 2", "levels"),

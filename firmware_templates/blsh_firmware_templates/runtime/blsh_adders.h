@@ -16,6 +16,15 @@ typedef struct {
     uint32_t a, a_xor_b;
 } blsh_pair_t;
 
+static BLSH_INLINE blsh_pair_t pair_of(uint32_t a, uint32_t b)
+{
+    blsh_pair_t pair;
+
+    pair.a = a;
+    pair.a_xor_b = a ^ b;
+    return pair;
+}
+
 /*
  * Add a pair to a plane in every lane: *sum + a + b = new *sum + 2 * carry. Where a and b differ
  * the carry is the old sum, which is not the new one; else it is a. Both are new sum ^ either.

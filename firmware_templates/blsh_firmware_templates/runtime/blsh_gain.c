@@ -260,23 +260,46 @@ static BLSH_INLINE uint32_t word_of(const uint32_t *bytes)
     return byte[0] | (uint32_t)byte[1] << 8 | (uint32_t)byte[2] << 16 | (uint32_t)byte[3] << 24;
 }
 
-/* How many of some masks, at most 15, have a one in each of 32 bins; they are `n_words` long. */
-static BLSH_INLINE blsh_counts_t count_ones(const uint32_t *masks, unsigned n_words,
+/* Two masks' levels of 32 bins; a mask is `n_words` long. */
+static BLSH_INLINE blsh_pair_t take_pair(const uint32_t **mask, unsigned n_words)
+{
+    const blsh_pair_t pair = pair_of(word_of(*mask), word_of(*mask + n_words));
+
+    *mask += 2 * (size_t)n_words;
+    return pair;
+}
+
+/* Count four masks; returns the carries into the twos. */
+static BLSH_INLINE blsh_pair_t add_four(uint32_t *ones, const uint32_t **mask, unsigned n_words)
+{
+    const blsh_pair_t first = take_pair(mask, n_words);
+    const blsh_pair_t second = take_pair(mask, n_words);
+
+    return add_two_pairs(ones, first, second);
+}
+
+/* How many of at most 15 masks have a one in each of 32 bins: of one, two, four and eight of them. */
+static BLSH_INLINE blsh_counts_t count_ones(const uint32_t *mask, unsigned n_words,
                                             unsigned n_masks)
 {
-    const uint32_t *const end = masks + (size_t)n_words * n_masks;
     blsh_counts_t counts = {0, 0, 0, 0};
 
-    if (n_masks % 2 != 0) {
-        counts.ones = word_of(masks);
-        masks += n_words;
+    if ((n_masks & 1u) != 0) {
+        counts.ones = word_of(mask);
+        mask += n_words;
     }
-    for (; masks < end; masks += 2u * n_words) {
-        const uint32_t a = word_of(masks);
-        const blsh_pair_t pair = {a, a ^ word_of(masks + n_words)};
+    if ((n_masks & 2u) != 0) {
+        counts.twos = add_pair(&counts.ones, take_pair(&mask, n_words));
+    }
+    if ((n_masks & 4u) != 0) {
+        counts.fours = add_pair(&counts.twos, add_four(&counts.ones, &mask, n_words));
+    }
+    if ((n_masks & 8u) != 0) {
+        const blsh_pair_t first = add_four(&counts.ones, &mask, n_words);
+        const blsh_pair_t second = add_four(&counts.ones, &mask, n_words);
+        const blsh_pair_t carries = add_two_pairs(&counts.twos, first, second);
 
-        counts.eights ^= half_adder(&counts.fours,
-                                    half_adder(&counts.twos, add_pair(&counts.ones, pair)));
+        counts.eights = add_pair(&counts.fours, carries);
     }
     return counts;
 }
@@ -287,55 +310,66 @@ static uint32_t count_of(const blsh_counts_t *counts, unsigned n)
          + ((counts->fours >> n) & 1u) * 4 + ((counts->eights >> n) & 1u) * 8;
 }
 
-/* Counters to gains of 32 bins, eight at a time: every fourth bin's counter to a nibble. */
+/* Exchange the bits of a that `bits` has `distance` higher with those of b. */
+static BLSH_INLINE void exchange(uint32_t *a, uint32_t *b, unsigned distance, uint32_t bits)
+{
+    const uint32_t differences = ((*a >> distance) ^ *b) & bits;
+
+    *a ^= differences << distance;
+    *b ^= differences;
+}
+
+/* Gains of eight sums, a nibble each, to every fourth bin. */
+static BLSH_INLINE void look_up_eight(uint32_t sums, const int16_t *gain_of_sum,
+                                      int16_t *gain_q15)
+{
+    gain_q15[0] = gain_of_sum[sums & 15u];
+    gain_q15[4] = gain_of_sum[(sums >> 4) & 15u];
+    gain_q15[8] = gain_of_sum[(sums >> 8) & 15u];
+    gain_q15[12] = gain_of_sum[(sums >> 12) & 15u];
+    gain_q15[16] = gain_of_sum[(sums >> 16) & 15u];
+    gain_q15[20] = gain_of_sum[(sums >> 20) & 15u];
+    gain_q15[24] = gain_of_sum[(sums >> 24) & 15u];
+    gain_q15[28] = gain_of_sum[sums >> 28];
+}
+
+/*
+ * Counters to gains of 32 bins. Four by four bits of the four words are transposed, first two by two
+ * of them: each word then has every fourth bin's counter in a nibble.
+ */
 static BLSH_INLINE void look_up_counts(blsh_counts_t counts, const int16_t *gain_of_sum,
                                        int16_t *gain_q15)
 {
-    const uint32_t lanes = 0x11111111u;
-    const int16_t *const end = gain_q15 + 4;
-
-    for (; gain_q15 < end; gain_q15++) {
-        const uint32_t sums = (counts.ones & lanes) | (counts.twos & lanes) << 1
-                            | (counts.fours & lanes) << 2 | (counts.eights & lanes) << 3;
-
-        gain_q15[0] = gain_of_sum[sums & 15u];
-        gain_q15[4] = gain_of_sum[(sums >> 4) & 15u];
-        gain_q15[8] = gain_of_sum[(sums >> 8) & 15u];
-        gain_q15[12] = gain_of_sum[(sums >> 12) & 15u];
-        gain_q15[16] = gain_of_sum[(sums >> 16) & 15u];
-        gain_q15[20] = gain_of_sum[(sums >> 20) & 15u];
-        gain_q15[24] = gain_of_sum[(sums >> 24) & 15u];
-        gain_q15[28] = gain_of_sum[sums >> 28];
-        counts.ones >>= 1;
-        counts.twos >>= 1;
-        counts.fours >>= 1;
-        counts.eights >>= 1;
-    }
+    exchange(&counts.ones, &counts.twos, 1, 0x55555555u);
+    exchange(&counts.fours, &counts.eights, 1, 0x55555555u);
+    exchange(&counts.ones, &counts.fours, 2, 0x33333333u);
+    exchange(&counts.twos, &counts.eights, 2, 0x33333333u);
+    look_up_eight(counts.ones, gain_of_sum, gain_q15);
+    look_up_eight(counts.twos, gain_of_sum, gain_q15 + 1);
+    look_up_eight(counts.fours, gain_of_sum, gain_q15 + 2);
+    look_up_eight(counts.eights, gain_of_sum, gain_q15 + 3);
 }
 
 /* At most 15 masks of one bit a level to gains, 32 bins at a time. */
 static void average_binary(const blsh_masks_t *masks, const uint32_t *index, uint32_t *levels,
                            const int16_t *gain_of_sum, int16_t *gain_q15)
 {
-    const unsigned n_bins = masks->table->n_bins, n_masks = masks->table->neighbours;
-    const unsigned n_words = (n_bins + 31u) / 32u;
-    unsigned n;
+    const unsigned n_masks = masks->table->neighbours;
+    const unsigned n_words = (masks->table->n_bins + 31u) / 32u;
+    unsigned left = masks->table->n_bins, n;
 
     for (n = 0; n < n_masks; n++) {
         decode_binary(masks, index[n], (uint8_t *)(levels + (size_t)n * n_words));
     }
-    for (n = 0; n < n_bins; n += 32, gain_q15 += 32) {
-        const unsigned left = n_bins - n;
-        const blsh_counts_t counts = count_ones(levels++, n_words, n_masks);
+    for (; left >= 32; left -= 32) {
+        look_up_counts(count_ones(levels++, n_words, n_masks), gain_of_sum, gain_q15);
+        gain_q15 += 32;
+    }
+    if (left > 0) {
+        const blsh_counts_t counts = count_ones(levels, n_words, n_masks);
 
-        if (left >= 32) {
-            look_up_counts(counts, gain_of_sum, gain_q15);
-        } else {
-            unsigned bin;
-
-            for (bin = 0; bin < left; bin++) {
-                gain_q15[bin] = gain_of_sum[count_of(&counts, bin)];
-            }
+        for (n = 0; n < left; n++) {
+            gain_q15[n] = gain_of_sum[count_of(&counts, n)];
         }
     }
 }

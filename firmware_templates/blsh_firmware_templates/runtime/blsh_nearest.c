@@ -53,12 +53,9 @@ static BLSH_INLINE uint32_t *list_ones(uint32_t word, uint32_t first, uint32_t *
 static BLSH_INLINE blsh_pair_t take_pair(const uint32_t *planes, const uint32_t **one)
 {
     uint32_t first, second;
-    blsh_pair_t pair;
 
     blsh_take_two(one, &first, &second);
-    pair.a = planes[first];
-    pair.a_xor_b = pair.a ^ planes[second];
-    return pair;
+    return pair_of(planes[first], planes[second]);
 }
 
 /* Count four planes; returns the carries into the twos. */
@@ -93,16 +90,32 @@ static BLSH_INLINE void carry_sixteen(blsh_counters_t *count, uint32_t carry)
     }
 }
 
-/* Carry from the fours and from the twos upwards. */
-static BLSH_INLINE void carry_four(blsh_counters_t *count, uint32_t carry)
+/*
+ * Count the planes that sixteens leave: at most one, two, four and eight of them. Carries wait for
+ * those of the next planes, so that every counter is added to but once.
+ */
+static BLSH_INLINE void add_rest(blsh_counters_t *count, const uint32_t *planes,
+                                 const uint32_t *one, unsigned n_ones)
 {
-    carry = half_adder(&count->fours, carry);
-    carry_sixteen(count, half_adder(&count->eights, carry));
-}
+    uint32_t carry = 0, other = 0;
 
-static BLSH_INLINE void carry_two(blsh_counters_t *count, uint32_t carry)
-{
-    carry_four(count, half_adder(&count->twos, carry));
+    if ((n_ones & 1u) != 0) {
+        carry = half_adder(&count->ones, planes[*one++]);
+    }
+    if ((n_ones & 2u) != 0) {
+        other = add_pair(&count->ones, take_pair(planes, &one));
+    }
+    carry = add_pair(&count->twos, pair_of(carry, other));
+    other = 0;
+    if ((n_ones & 4u) != 0) {
+        other = add_pair(&count->twos, add_four(&count->ones, planes, &one));
+    }
+    carry = add_pair(&count->fours, pair_of(carry, other));
+    other = 0;
+    if ((n_ones & 8u) != 0) {
+        other = add_pair(&count->fours, add_eight(count, planes, &one));
+    }
+    carry_sixteen(count, add_pair(&count->eights, pair_of(carry, other)));
 }
 
 /*
@@ -140,20 +153,7 @@ static BLSH_INLINE blsh_counters_t count_block(const uint32_t *planes, const uin
 
         carry_sixteen(&count, add_pair(&count.eights, carries));
     }
-    if ((n_ones & 8u) != 0) {
-        const uint32_t carry = add_pair(&count.fours, add_eight(&count, planes, &one));
-
-        carry_sixteen(&count, half_adder(&count.eights, carry));
-    }
-    if ((n_ones & 4u) != 0) {
-        carry_four(&count, add_pair(&count.twos, add_four(&count.ones, planes, &one)));
-    }
-    if ((n_ones & 2u) != 0) {
-        carry_two(&count, add_pair(&count.ones, take_pair(planes, &one)));
-    }
-    if ((n_ones & 1u) != 0) {
-        carry_two(&count, half_adder(&count.ones, planes[*one]));
-    }
+    add_rest(&count, planes, one, n_ones);
     return count;
 }
 
