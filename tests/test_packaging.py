@@ -29,6 +29,7 @@ SHARED_MODULES = {
     "blsh_trainer.errors",
     "blsh_trainer.files",
     "blsh_trainer.json_values",
+    "blsh_trainer.mask_symbols",
     "blsh_trainer.metrics",
     "blsh_trainer.mixing",
     "blsh_trainer.model_file",

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from blsh_trainer.mask_rate import (
+from blsh_trainer.mask_symbols import (
     LEVELS_PER_SYMBOL,
     N_CONTEXTS,
     mask_symbols,

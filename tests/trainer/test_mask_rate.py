@@ -8,16 +8,14 @@ import numpy as np
 import pytest
 from blsh_codegen.masks import compress, decompress
 from blsh_trainer.mask_rate import (
-    LEVELS_PER_SYMBOL,
     _cheapest_levels,
     code_lengths,
     coded_bits,
     economical_levels,
-    mask_symbols,
     nearest_levels,
     squared_error,
-    symbol_contexts,
 )
+from blsh_trainer.mask_symbols import LEVELS_PER_SYMBOL, mask_symbols, symbol_contexts
 
 SLOPE = 0.02
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from blsh_trainer.mask_rate import LEVELS_PER_SYMBOL
+from blsh_trainer.mask_symbols import LEVELS_PER_SYMBOL
 from blsh_trainer.model_file import Band, Geometry, Model
 
 ModelKind = Literal["condensed", "bands"]
