@@ -158,7 +158,7 @@ FLIPS = {
     "blsh_twiddle.h": ("blsh_twiddle_q15[128] = {", "spectrum"),
     "blsh_filterbank.h": ("blsh_magnitude_q15[8] = {", "features"),
     "blsh_projection.h": ("blsh_bias_q15[195] = {", "hash code"),
-    "blsh_codes.h": ("blsh_codes[336] = {", "neighbour index"),
+    "blsh_codes.h": ("blsh_codes[361] = {", "neighbour index"),
     "blsh_masks.h": ("blsh_gain_q15[273] = {", "gain"),
 }
 

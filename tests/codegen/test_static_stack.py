@@ -22,7 +22,7 @@ from blsh_codegen.toolchain import (
 )
 
 from tests.codegen.folders import exported
-from tests.models import general_model, random_condensed_model
+from tests.models import general_model
 
 PROGRAM = """
 #include <stdint.h>
@@ -190,15 +190,19 @@ def test_far_jumps_of_thumb_1_are_no_recursion(tmp_path: Path) -> None:
     reason = firmware_unavailable_reason(target)
     if reason is not None:
         pytest.skip(reason)
-    folder = exported(random_condensed_model(), tmp_path / "export", target.name)
-    image = read_elf(
-        build_firmware(target, runtime_sources(folder), [folder], tmp_path / "runtime.elf")
+    source = tmp_path / "far.c"
+    stores = "".join(f"*port = {n % 200}u;\n" for n in range(1500))
+    source.write_text(
+        "void blsh_far(volatile unsigned *port, unsigned n);\n"
+        "void blsh_far(volatile unsigned *port, unsigned n)\n"
+        f"{{\nwhile (n-- != 0) {{\n{stores}}}\n}}\n"
     )
-    nearest = image.symbols["blsh_nearest"]
+    image = read_elf(build_firmware(target, [source], [], tmp_path / "far.elf", roots=["blsh_far"]))
+    far = image.symbols["blsh_far"]
     jumps = [
         one
-        for one in disassemble(image, nearest)
-        if one.kind is Kind.CALL and image.function_at(one.target or 0) == nearest
+        for one in disassemble(image, far)
+        if one.kind is Kind.CALL and image.function_at(one.target or 0) == far
     ]
     assert jumps
-    assert bound_stack(image, ["blsh_nearest"]).stack_bytes is not None
+    assert bound_stack(image, ["blsh_far"]).stack_bytes is not None
