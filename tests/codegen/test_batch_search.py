@@ -14,7 +14,6 @@ import numpy.typing as npt
 import pytest
 from blsh_codegen import batch_search
 from blsh_codegen.batch_search import VARIANTS, CodeIndex, available_variants
-from blsh_codegen.engines import runtime_sources
 from blsh_codegen.layout import lay_out
 from blsh_codegen.library_cache import open_library
 from blsh_codegen.tables import quantise
@@ -32,7 +31,13 @@ from hypothesis import strategies as st
 
 from tests.codegen.folders import exported
 from tests.codegen.test_clean_c import C99, COMPILERS, run
-from tests.codegen.test_kernels import SEARCH_API, SEARCH_SOURCE, search, searched_model
+from tests.codegen.test_kernels import (
+    SEARCH_API,
+    SEARCH_SOURCE,
+    compiled_with,
+    search,
+    searched_model,
+)
 
 SOURCE = template_folder() / "host" / "blsh_batch_search.c"
 Bits = npt.NDArray[np.bool_]
@@ -122,10 +127,7 @@ def test_search_equals_the_runtimes(
     query = np.concatenate([codes[:5], pack_codes(random_bits(rng, 10, n_bits))])
     model = searched_model(codes, n_bits, neighbours)
     folder = exported(model, tmp_path / "export")
-    (tmp_path / "search.c").write_text(SEARCH_SOURCE)
-    sources = [*runtime_sources(folder), tmp_path / "search.c"]
-    built = compile_shared(sources, [folder], tmp_path / "search.so")
-    ffi, library = open_library(SEARCH_API, built.path)
+    ffi, library = compiled_with(folder, SEARCH_SOURCE, SEARCH_API, tmp_path)
     scratch_words = lay_out(quantise(model)).scratch_words
     index, distance = CodeIndex(codes, n_bits).search(query, neighbours)
     for n, code in enumerate(query):

@@ -71,6 +71,15 @@ def searched_model(codes: Codes, n_bits: int, neighbours: int) -> Model:
     return dataclasses.replace(model, bands=(band,))
 
 
+def compiled_with(folder: Path, source: str, api: str, work: Path) -> Any:
+    """An exported folder and C that calls its kernels, as (ffi, library)."""
+    path = work / "kernels.c"
+    path.write_text(source)
+    built = compile_shared([*runtime_sources(folder), path], [folder], work / "kernels.so")
+    assert built.warnings == ()
+    return open_library(api, built.path)
+
+
 def search(library: Any, ffi: Any, query: Codes, scratch_words: int, neighbours: int) -> Any:
     """Indices and distances that the C finds."""
     code = ffi.new("uint32_t[]", query.tolist())
@@ -106,11 +115,7 @@ def test_search_equals_sorting_all_distances(
     codes[n_codes // 2 :] = codes[rng.integers(0, n_codes, n_codes - n_codes // 2)]
     model = searched_model(codes, n_bits, neighbours)
     folder = exported(model, tmp_path / "export", target)
-    (tmp_path / "search.c").write_text(SEARCH_SOURCE)
-    sources = [*runtime_sources(folder), tmp_path / "search.c"]
-    built = compile_shared(sources, [folder], tmp_path / "search.so")
-    assert built.warnings == ()
-    ffi, library = open_library(SEARCH_API, built.path)
+    ffi, library = compiled_with(folder, SEARCH_SOURCE, SEARCH_API, tmp_path)
     queries = np.concatenate([codes[:5], random_codes(rng, 10, n_bits)])
     all_ones = np.packbits(np.arange(32 * codes.shape[1]) < n_bits, bitorder="little").view("<u4")
     unlike = all_ones ^ majority_bits(codes)  # all planes are added up
@@ -153,11 +158,7 @@ def test_masks_of_one_bit_are_averaged_as_they_are(
         turns[:, 0] = rng.random(turns.shape[0]) < 0.5
         band.masks[:] = np.cumsum(turns, axis=1) % 2
     folder = exported(model, tmp_path / "export", target)
-    (tmp_path / "masks.c").write_text(MASKS_SOURCE)
-    sources = [*runtime_sources(folder), tmp_path / "masks.c"]
-    built = compile_shared(sources, [folder], tmp_path / "masks.so")
-    assert built.warnings == ()
-    ffi, library = open_library(MASKS_API, built.path)
+    ffi, library = compiled_with(folder, MASKS_SOURCE, MASKS_API, tmp_path)
     tables = quantise(model)
     scratch = ffi.new("uint32_t[]", lay_out(tables).scratch_words)
     gain = ffi.new("int16_t[]", PAPER.n_bins)

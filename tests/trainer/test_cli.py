@@ -22,7 +22,7 @@ from blsh_trainer.boosting import BoostedHashing
 from blsh_trainer.cli import train
 from blsh_trainer.denoiser import denoise
 from blsh_trainer.metrics import si_sdr
-from blsh_trainer.mixing import draw_mixtures
+from blsh_trainer.mixing import Mixture, draw_mixtures
 from blsh_trainer.model_file import Model, load_model, save_model
 from blsh_trainer.weak_learner import Ascent
 from click.testing import CliRunner, Result
@@ -44,6 +44,19 @@ def trained(corpus: Path, output: Path, *options: str) -> Model:
     return load_model(output)
 
 
+def unheard(corpus: Path, noise: str) -> list[Mixture]:
+    """Talkers of the test split in some noise at 0 dB."""
+    drawn = draw_mixtures(
+        sorted((corpus / "speech/test").rglob("*.wav")),
+        sorted((corpus / noise).rglob("*.wav")),
+        rate=8000,
+        snrs_db=[0],
+        minutes=None,
+        rng=np.random.default_rng(0),
+    )
+    return list(drawn)
+
+
 def interrupted_after(monkeypatch: pytest.MonkeyPatch, rounds: int) -> None:
     """Make the next boosting end as Ctrl-C would after some rounds."""
     original = BoostedHashing._round
@@ -63,16 +76,7 @@ def test_trains_a_model_that_denoises_speakers_and_noise_it_has_not_heard(
     everything = ("--projections", "48", "--dictionary", "30%", "--no-validation")
     model = trained(corpus, tmp_path / "m.npz", *everything)
     assert "validation" not in model.training
-    mixtures = list(
-        draw_mixtures(
-            sorted((corpus / "speech/test").rglob("*.wav")),
-            sorted((corpus / "noise/train/pink").rglob("*.wav")),
-            rate=8000,
-            snrs_db=[0],
-            minutes=None,
-            rng=np.random.default_rng(0),
-        )
-    )
+    mixtures = unheard(corpus, "noise/train/pink")
     gains = [
         si_sdr(m.speech, denoise(model, m.noisy)) - si_sdr(m.speech, m.noisy) for m in mixtures
     ]
@@ -110,16 +114,7 @@ def test_masks_of_clusters_and_of_fewer_bits_are_better_or_smaller(
     sizes = [compress(m.bands[0].masks, mask_bits).stream.nbytes for m in (rough, exact)]
     assert sizes[0] < 0.8 * sizes[1]
     assert len({m.bands[0].codes.tobytes() for m in (rough, exact, clusters)}) == 2
-    mixtures = list(
-        draw_mixtures(
-            sorted((corpus / "speech/test").rglob("*.wav")),
-            sorted((corpus / "noise/train").rglob("*.wav")),
-            rate=8000,
-            snrs_db=[0],
-            minutes=None,
-            rng=np.random.default_rng(0),
-        )
-    )
+    mixtures = unheard(corpus, "noise/train")
     random, clustered = (
         np.mean([si_sdr(one.speech, denoise(m, one.noisy)) for one in mixtures])
         for m in (exact, clusters)

@@ -16,7 +16,7 @@ from blsh_trainer.features import frame_features, ideal_binary_mask
 from blsh_trainer.levels import ideal_gains
 from blsh_trainer.mixing import Mixture, draw_mixtures
 from blsh_trainer.model_file import Geometry
-from blsh_trainer.stft import stft
+from blsh_trainer.stft import ComplexArray, stft
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -137,28 +137,36 @@ def mixture_frames(
         ``(F, n_features)`` L2-normalised features, and ``(F, ceil(n_bins / 8))`` ideal binary masks
         packed by ``numpy.packbits``.
     """
+    features, masks, _ = _mixture_frames(mixture, geometry, filterbank, with_targets=False)
+    return features, masks
+
+
+def _mixture_frames(
+    mixture: Mixture, geometry: Geometry, filterbank: FloatArray | None, with_targets: bool
+) -> tuple[FloatArray, npt.NDArray[np.uint8], GainTargets | None]:
+    """The same, and ideal gains of these frames where they are wanted."""
     speech = stft(mixture.speech, geometry.frame, geometry.hop)
     noise = stft(mixture.noise, geometry.frame, geometry.hop)
-    features = frame_features(np.abs(speech + noise), filterbank)
+    noisy = speech + noise
+    features = frame_features(np.abs(noisy), filterbank)
     sounding = features.any(axis=1)
     mask = ideal_binary_mask(np.abs(speech), np.abs(noise))
     return (
         np.asarray(features[sounding], np.float32),
         np.packbits(mask[sounding], axis=1),
+        _gain_targets(speech[sounding], noisy[sounding]) if with_targets else None,
     )
 
 
-def mixture_targets(mixture: Mixture, geometry: Geometry) -> GainTargets:
-    """Ideal gains of the frames of `mixture_frames`.
+def _gain_targets(speech: ComplexArray, noisy: ComplexArray) -> GainTargets:
+    """Ideal gains of some frames' spectra.
 
     One bit of a gain is the ideal binary mask: it is above 1/2 where speech is louder than noise.
     """
-    speech = stft(mixture.speech, geometry.frame, geometry.hop)
-    noisy = speech + stft(mixture.noise, geometry.frame, geometry.hop)
-    gains, power = ideal_gains(speech, noisy, np.arange(geometry.n_bins + 1, dtype=np.uint16))
-    sounding = power.any(axis=1)
-    weights = power[sounding] / power[sounding].mean(axis=1, keepdims=True)
-    return GainTargets(np.rint(gains[sounding] * 255).astype(np.uint8), weights.astype(np.float16))
+    each_bin = np.arange(speech.shape[1] + 1, dtype=np.uint16)
+    gains, power = ideal_gains(speech, noisy, each_bin)
+    weights = power / power.mean(axis=1, keepdims=True)
+    return GainTargets(np.rint(gains * 255).astype(np.uint8), weights.astype(np.float16))
 
 
 def training_frames(
@@ -185,11 +193,11 @@ def training_frames(
     targets: list[GainTargets] = []
     n_samples = 0
     for mixture in mixtures:
-        frames, mask = mixture_frames(mixture, geometry, filterbank)
+        frames, mask, target = _mixture_frames(mixture, geometry, filterbank, with_targets)
         features.append(frames)
         masks.append(mask)
-        if with_targets:
-            targets.append(mixture_targets(mixture, geometry))
+        if target is not None:
+            targets.append(target)
         n_samples += mixture.speech.size
         if on_mixture is not None:
             on_mixture(n_samples / geometry.rate)

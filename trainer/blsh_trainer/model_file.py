@@ -39,7 +39,7 @@ from blsh_trainer.json_values import integer, integers, number, parse_object, wo
 
 SCHEMA_VERSION = 3
 # What files without the features of later schemas are written as, so that others read them.
-_TRACKERS_SCHEMA_VERSION = 2
+_CONDENSED_SCHEMA_VERSION = 2
 _BANDS_SCHEMA_VERSION = 1
 MAX_MASK_BITS = 4
 MAX_PROJECTIONS = 4096
@@ -303,7 +303,7 @@ def _to_arrays(model: Model) -> dict[str, npt.NDArray[Any]]:
         "training": dict(model.training),
     }
     if model.condensed is not None or geometry.window != "hann":
-        header["schema_version"] = _TRACKERS_SCHEMA_VERSION
+        header["schema_version"] = _CONDENSED_SCHEMA_VERSION
         header["window"] = geometry.window
         header["condensed"] = None
     if model.condensed is not None:

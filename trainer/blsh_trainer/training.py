@@ -269,20 +269,16 @@ def _masks_of_clusters(
     options: TrainingOptions,
 ) -> npt.NDArray[np.uint8]:
     """The same for clusters: what most of their frames have, or the gain of the least error."""
-    masks = np.empty((n_entries, frames.n_bins), np.uint8)
     order = np.argsort(label, kind="stable")
-    bounds = np.searchsorted(label[order], np.arange(n_entries + 1))
-    gains, weights = np.empty((2, n_entries, frames.n_bins), np.float32)
-    for entry in range(n_entries):
-        members = order[bounds[entry] : bounds[entry + 1]]
-        if frames.targets is None:
-            masks[entry] = frames.mask_levels(members).mean(axis=0) > 0.5
-        else:
-            each, weight = frames.targets.of(members)
-            gains[entry] = (weight * each).sum(axis=0) / weight.sum(axis=0)
-            weights[entry] = weight.mean(axis=0)
+    members = np.split(order, np.searchsorted(label[order], np.arange(1, n_entries)))
     if frames.targets is None:
-        return masks
+        majorities = [frames.mask_levels(index).mean(axis=0) > 0.5 for index in members]
+        return np.stack(majorities).astype(np.uint8)
+    gains, weights = np.empty((2, n_entries, frames.n_bins), np.float32)
+    for entry, index in enumerate(members):
+        each, weight = frames.targets.of(index)
+        gains[entry] = (weight * each).sum(axis=0) / weight.sum(axis=0)
+        weights[entry] = weight.mean(axis=0)
     return economical_levels(gains, weights, options.mask_bits, options.mask_slope)
 
 
