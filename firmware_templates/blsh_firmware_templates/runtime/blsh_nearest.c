@@ -97,25 +97,33 @@ static BLSH_INLINE void carry_sixteen(blsh_counters_t *count, uint32_t carry)
 static BLSH_INLINE void add_rest(blsh_counters_t *count, const uint32_t *planes,
                                  const uint32_t *one, unsigned n_ones)
 {
-    uint32_t carry = 0, other = 0;
+    uint32_t carry = 0;
 
     if ((n_ones & 1u) != 0) {
         carry = half_adder(&count->ones, planes[*one++]);
     }
     if ((n_ones & 2u) != 0) {
-        other = add_pair(&count->ones, take_pair(planes, &one));
+        const uint32_t other = add_pair(&count->ones, take_pair(planes, &one));
+
+        carry = add_pair(&count->twos, pair_of(carry, other));
+    } else {
+        carry = half_adder(&count->twos, carry);
     }
-    carry = add_pair(&count->twos, pair_of(carry, other));
-    other = 0;
     if ((n_ones & 4u) != 0) {
-        other = add_pair(&count->twos, add_four(&count->ones, planes, &one));
+        const uint32_t other = add_pair(&count->twos, add_four(&count->ones, planes, &one));
+
+        carry = add_pair(&count->fours, pair_of(carry, other));
+    } else {
+        carry = half_adder(&count->fours, carry);
     }
-    carry = add_pair(&count->fours, pair_of(carry, other));
-    other = 0;
     if ((n_ones & 8u) != 0) {
-        other = add_pair(&count->fours, add_eight(count, planes, &one));
+        const uint32_t other = add_pair(&count->fours, add_eight(count, planes, &one));
+
+        carry = add_pair(&count->eights, pair_of(carry, other));
+    } else {
+        carry = half_adder(&count->eights, carry);
     }
-    carry_sixteen(count, add_pair(&count->eights, pair_of(carry, other)));
+    carry_sixteen(count, carry);
 }
 
 /*
@@ -157,15 +165,15 @@ static BLSH_INLINE blsh_counters_t count_block(const uint32_t *planes, const uin
     return count;
 }
 
-/* Those of some lanes that have a one in the next plane, or all; a bit more of their number. */
-static BLSH_INLINE uint32_t narrowed(uint32_t lanes, uint32_t plane, uint32_t *number)
+/* Those of some lanes that have a one in a plane, whose weight their number gains; or all. */
+static BLSH_INLINE uint32_t narrowed(uint32_t lanes, uint32_t plane, uint32_t weight,
+                                     uint32_t *number)
 {
     const uint32_t with = lanes & plane;
 
-    *number *= 2;
     if (with != 0) {
         lanes = with;
-        *number += 1;
+        *number += weight;
     }
     return lanes;
 }
@@ -178,15 +186,16 @@ static BLSH_INLINE uint32_t largest(const blsh_counters_t *count, uint32_t odd, 
 
     *number = 0;
     while (plane > count->high) {
-        lanes = narrowed(lanes, *--plane, number);
+        *number *= 2;
+        lanes = narrowed(lanes, *--plane, 128, number);
     }
-    lanes = narrowed(lanes, count->thirty_twos, number);
-    lanes = narrowed(lanes, count->sixteens, number);
-    lanes = narrowed(lanes, count->eights, number);
-    lanes = narrowed(lanes, count->fours, number);
-    lanes = narrowed(lanes, count->twos, number);
-    lanes = narrowed(lanes, count->ones, number);
-    return narrowed(lanes, odd, number);
+    lanes = narrowed(lanes, count->thirty_twos, 64, number);
+    lanes = narrowed(lanes, count->sixteens, 32, number);
+    lanes = narrowed(lanes, count->eights, 16, number);
+    lanes = narrowed(lanes, count->fours, 8, number);
+    lanes = narrowed(lanes, count->twos, 4, number);
+    lanes = narrowed(lanes, count->ones, 2, number);
+    return narrowed(lanes, odd, 1, number);
 }
 
 /*
@@ -225,10 +234,12 @@ static BLSH_INLINE void find_nearest(const blsh_codes_t *codes, const uint32_t *
     unsigned found = 0;
 
     for (first = 0; first < codes->n_entries; first += LANES) {
-        const uint32_t present = codes->n_entries - first;
-        uint32_t left = present < LANES ? (1u << present) - 1u : UINT32_MAX;
+        uint32_t left = UINT32_MAX; /* lanes of codes that have not come in */
         const blsh_counters_t count = count_block(origin, odd + 1, n_high, ones, n_ones, high);
 
+        if (first + LANES > codes->n_entries) {
+            left >>= first + LANES - codes->n_entries;
+        }
         while (left != 0) {
             uint32_t number, d, lanes = largest(&count, *odd, left, &number);
 
