@@ -34,11 +34,12 @@ from blsh_trainer.condensed_training import (
 from blsh_trainer.corpus import Recordings, find_recordings
 from blsh_trainer.denoiser import denoise
 from blsh_trainer.errors import BlshError
+from blsh_trainer.fitting import largest_preset
 from blsh_trainer.holdout import hold_out, validation_mixtures
 from blsh_trainer.metrics import si_sdr
 from blsh_trainer.mixing import draw_mixtures
 from blsh_trainer.model_file import check_model, load_model
-from blsh_trainer.presets import PRESETS, at_rate, parse_bytes
+from blsh_trainer.presets import PRESETS, Budget, at_rate, parse_bytes
 from click.testing import CliRunner, Result
 
 SMALL = CondensedOptions(
@@ -325,6 +326,14 @@ def test_fit_returns_the_best_of_what_it_tried_within_the_budget(
     written = {Path(path).name for path in told["written"]}
     assert "m.fit.json" in written
     assert json.loads((tmp_path / "m.fit.json").read_text())["budget"]["mips"] == 6
+
+
+def test_a_fit_tries_the_largest_preset_within_the_budget() -> None:
+    base = CondensedOptions(steps=50, minutes=2, seed=3)
+    for name, preset in PRESETS.items():
+        shape = largest_preset(base, preset.budget, "cortex-m4")
+        assert shape == dataclasses.replace(preset.options, steps=50, minutes=2, seed=3), name
+    assert largest_preset(base, Budget(1 << 10, 1 << 10, 1), "cortex-m4") is None
 
 
 def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 """The best condensed model that fits a budget: candidates, short trainings, a longer one, a choice.
 
-Candidates are shapes on a small grid, of which only those that the cost model finds within the
-budget are looked at. A spread of them is trained briefly; the best of these train for longer; the
-best of those wins. All are compared by SDR on talkers and noise types that training never hears.
+Candidates are the largest preset and shapes on a small grid, of which only those that the cost
+model finds within the budget are looked at. A spread of them is trained briefly; the best of these
+train for longer; the best of those wins. All are compared by SDR on talkers and noise types that
+training never hears.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from blsh_trainer.holdout import Split, validation_mixtures
 from blsh_trainer.metrics import bss_eval
 from blsh_trainer.mixing import Mixture
 from blsh_trainer.model_file import Model
-from blsh_trainer.presets import Budget
+from blsh_trainer.presets import PRESETS, Budget, at_rate
 
 FRONT_ENDS = ((1024, 512), (512, 256), (1024, 256))
 WORDS = (2, 4, 6, 8, 12, 16, 24)
@@ -62,7 +63,7 @@ class Trial:
             f"{self.sdr:5.2f} dB  {self.cost.mips:5.1f} M/s  {self.cost.flash / 1024:5.0f} KB  "
             f"frame {o.frame}/{o.hop}, {o.words} words of which {o.compared} compared, reach "
             f"{o.reach:g}, {o.layers} x {o.bands} dictionaries of {o.entries}, K = {o.neighbours}, "
-            f"{o.mask_bits}-bit masks, {o.steps} steps"
+            f"{o.mask_bits}-bit masks, {o.kinds} features a cell, {o.steps} steps"
         )
 
     def record(self) -> dict[str, Any]:
@@ -123,6 +124,20 @@ def fitting_candidates(
         if cost.fits(budget):
             found.append((options, cost))
     return sorted(found, key=lambda pair: (pair[1].mips, pair[1].flash))
+
+
+def largest_preset(base: CondensedOptions, budget: Budget, target: str) -> CondensedOptions | None:
+    """The shape of the most costly preset within a budget, to be trained as `base` says."""
+    fitting = []
+    for preset in PRESETS.values():
+        options = replace(
+            at_rate(preset.options, base.rate),
+            steps=base.steps, minutes=base.minutes, seed=base.seed,
+        )  # fmt: skip
+        cost = estimated_cost_of(options, target)
+        if cost.fits(budget):
+            fitting.append((_use(cost, budget), options))
+    return max(fitting, key=lambda pair: pair[0])[1] if fitting else None
 
 
 def spread(
@@ -187,9 +202,11 @@ def fit_options(
 
     brief = min(BRIEF_STEPS, base.steps)
     minutes = min(TRIAL_MINUTES, base.minutes)
-    first = [
-        replace(o, steps=brief, minutes=minutes) for o in spread(candidates, budget, BRIEF_TRIALS)
-    ]
+    shapes = spread(candidates, budget, BRIEF_TRIALS)
+    preset = largest_preset(base, budget, target)
+    if preset is not None:
+        shapes = [preset, *shapes[: BRIEF_TRIALS - 1]]
+    first = [replace(o, steps=brief, minutes=minutes) for o in shapes]
     first.sort(key=lambda o: (o.frame, o.hop))
     best = sorted((attempt(o) for o in first), key=lambda t: -t.sdr)[:LONGER_TRIALS]
     longer = min(LONGER_STEPS, base.steps)
