@@ -20,7 +20,8 @@ from blsh_codegen.targets import find_target
 from blsh_trainer.archive import FREE_BYTES, read_arrays
 from blsh_trainer.checkpoint import load_checkpoint
 from blsh_trainer.errors import BlshError
-from blsh_trainer.model_file import Geometry, Model, _content_hash, load_model, save_model
+from blsh_trainer.model_arrays import content_hash
+from blsh_trainer.model_file import Geometry, Model, load_model, save_model
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -148,7 +149,7 @@ def arrays_of(content: bytes) -> Arrays:
 
 
 def signed(arrays: Arrays) -> bytes:
-    sha256 = np.frombuffer(_content_hash(arrays).encode(), np.uint8)
+    sha256 = np.frombuffer(content_hash(arrays).encode(), np.uint8)
     buffer = io.BytesIO()
     np.savez(buffer, sha256=sha256, **arrays)
     return buffer.getvalue()

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from blsh_trainer.condensed_model import Condensed
 from blsh_trainer.errors import BlshError
+from blsh_trainer.model_arrays import content_hash
 from blsh_trainer.model_file import (
     Band,
     Geometry,
     Model,
-    _content_hash,
     _to_arrays,
     check_geometry,
     check_model,
@@ -154,7 +154,7 @@ def with_header(path: Path, **changes: object) -> None:
         arrays = {name: archive[name] for name in archive.files if name != "sha256"}
     header = json.loads(arrays["header"].tobytes()) | changes
     arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
-    sha256 = np.frombuffer(_content_hash(arrays).encode(), np.uint8)
+    sha256 = np.frombuffer(content_hash(arrays).encode(), np.uint8)
     with path.open("wb") as file:
         np.savez(file, sha256=sha256, **arrays)
 

@@ -1,4 +1,4 @@
-"""Arrays from an ``.npz`` archive that nobody vouches for.
+"""Arrays to an ``.npz`` archive, and from one that nobody vouches for.
 
 ``numpy.load`` allocates what a member's header claims, and inflates what its zip entry holds. Here
 a header has to agree with the bytes that follow it before any array is made, and an archive that
@@ -11,6 +11,7 @@ import io
 import math
 import warnings
 import zipfile
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,26 @@ MAX_EXPANSION = 50
 FREE_BYTES = 16 << 20
 """What any archive may unpack to."""
 
+# Attributes of the files in an archive, which Python would take from the system.
+_UNIX, _OWNER_READS_AND_WRITES = 3, 0o600 << 16
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _HEADER_READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+
+
+def written_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
+    """What ``numpy.savez`` writes, but the same bytes in every version of NumPy and Python.
+
+    Not compressed, since what zlib writes differs from version to version as well.
+    """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, array in arrays.items():
+            member = zipfile.ZipInfo(f"{name}.npy")  # dated 1980
+            member.create_system, member.external_attr = _UNIX, _OWNER_READS_AND_WRITES
+            content = io.BytesIO()
+            npy.write_array(content, array, version=(1, 0), allow_pickle=False)
+            archive.writestr(member, content.getvalue())
+    return buffer.getvalue()
 
 
 def read_arrays(data: bytes) -> dict[str, npt.NDArray[Any]]:

@@ -13,11 +13,8 @@ it, so that its identity does not change with the version of this module.
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 import os
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,26 +23,30 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from blsh_trainer.archive import read_arrays
-from blsh_trainer.condensed_model import (
-    Condensed,
-    CondensedDictionary,
-    HashGroup,
-    check_condensed,
+from blsh_trainer.archive import read_arrays, written_arrays
+from blsh_trainer.condensed_arrays import (
+    condensed_arrays,
+    condensed_from_arrays,
+    condensed_header,
 )
+from blsh_trainer.condensed_model import MAX_MASK_BITS, Condensed, check_condensed
 from blsh_trainer.errors import BlshError
 from blsh_trainer.files import write_atomically
-from blsh_trainer.json_values import integer, integers, number, parse_object, word
+from blsh_trainer.json_values import integer, integers, parse_object, word
+from blsh_trainer.model_arrays import (
+    Arrays,
+    checked_array,
+    checked_levels,
+    content_hash,
+    packed_levels,
+)
 
 SCHEMA_VERSION = 3
 # What files without the features of later schemas are written as, so that others read them.
 _CONDENSED_SCHEMA_VERSION = 2
 _BANDS_SCHEMA_VERSION = 1
-MAX_MASK_BITS = 4
 MAX_PROJECTIONS = 4096
 MIN_FRAME, MAX_FRAME = 64, 4096
-# Attributes of the files in the archive, which Python would take from the system.
-_UNIX, _OWNER_READS_AND_WRITES = 3, 0o600 << 16
 
 FeatureKind = Literal["stft", "mel", "levels"]
 WindowKind = Literal["hann", "sine"]
@@ -156,7 +157,7 @@ class Model:
     @property
     def sha256(self) -> str:
         """Hexadecimal SHA-256 of the model's content."""
-        return _content_hash(_to_arrays(self))
+        return content_hash(_to_arrays(self))
 
 
 def check_rate(rate: int) -> None:
@@ -265,24 +266,6 @@ _BAND_ARRAYS: dict[str, tuple[type[np.generic], int]] = {
 }
 
 
-def _packed_levels(masks: npt.NDArray[np.uint8], mask_bits: int) -> npt.NDArray[np.uint8]:
-    """``(T, n)`` levels to ``(T, ceil(n * mask_bits / 8))`` bytes, low bit of a level first."""
-    bits = (masks[:, :, None] >> np.arange(mask_bits, dtype=np.uint8)) & 1
-    return np.packbits(bits.reshape(masks.shape[0], -1), axis=1)
-
-
-def _unpacked_levels(
-    packed: npt.NDArray[np.uint8], n_bins: int, mask_bits: int
-) -> npt.NDArray[np.uint8]:
-    """Inverse of `_packed_levels`."""
-    bits = np.unpackbits(packed, axis=1, count=n_bins * mask_bits)
-    bits = bits.reshape(packed.shape[0], n_bins, mask_bits)
-    levels: npt.NDArray[np.uint8] = (bits << np.arange(mask_bits, dtype=np.uint8)).sum(
-        axis=2, dtype=np.uint8
-    )
-    return levels
-
-
 def _to_arrays(model: Model) -> dict[str, npt.NDArray[Any]]:
     geometry = model.geometry
     header: dict[str, Any] = {
@@ -307,62 +290,20 @@ def _to_arrays(model: Model) -> dict[str, npt.NDArray[Any]]:
         header["window"] = geometry.window
         header["condensed"] = None
     if model.condensed is not None:
-        header["condensed"] = _condensed_header(model.condensed)
+        header["condensed"] = condensed_header(model.condensed)
         if model.condensed.noise_trackers:
             header["schema_version"] = SCHEMA_VERSION
-            header["condensed"]["noise_trackers"] = list(model.condensed.noise_trackers)
     text = json.dumps(header, sort_keys=True, allow_nan=False).encode()
     arrays: dict[str, npt.NDArray[Any]] = {"header": np.frombuffer(text, np.uint8)}
     for index, band in enumerate(model.bands):
         for name, (dtype, _) in _BAND_ARRAYS.items():
             arrays[f"band{index}_{name}"] = np.ascontiguousarray(getattr(band, name), dtype)
-        arrays[f"band{index}_masks"] = _packed_levels(band.masks, band.mask_bits)
+        arrays[f"band{index}_masks"] = packed_levels(band.masks, band.mask_bits)
     if model.filterbank is not None:
         arrays["filterbank"] = np.ascontiguousarray(model.filterbank, np.float32)
     if model.condensed is not None:
-        arrays |= _condensed_arrays(model.condensed)
+        arrays |= condensed_arrays(model.condensed)
     return arrays
-
-
-_CONDENSED_NUMBERS = ("mask_bits", "vote_scale", "vote_offset", "gain_floor", "gain_release")
-
-
-def _condensed_header(condensed: Condensed) -> dict[str, Any]:
-    return {
-        "trackers": [list(shifts) for shifts in condensed.trackers],
-        "hashes": [{"feature_range": list(group.feature_range)} for group in condensed.hashes],
-        "dictionaries": [
-            {
-                "cells": list(dictionary.cells),
-                "words": list(dictionary.words),
-                "neighbours": dictionary.neighbours,
-            }
-            for dictionary in condensed.dictionaries
-        ],
-        **{name: getattr(condensed, name) for name in _CONDENSED_NUMBERS},
-    }
-
-
-def _condensed_arrays(condensed: Condensed) -> dict[str, npt.NDArray[Any]]:
-    arrays: dict[str, npt.NDArray[Any]] = {"grid": np.ascontiguousarray(condensed.grid, np.uint16)}
-    for index, group in enumerate(condensed.hashes):
-        for name in ("projection", "bias"):
-            arrays[f"hash{index}_{name}"] = np.ascontiguousarray(getattr(group, name), np.float32)
-    for index, one in enumerate(condensed.dictionaries):
-        arrays[f"dictionary{index}_codes"] = np.ascontiguousarray(one.codes, np.uint32)
-        arrays[f"dictionary{index}_weights"] = np.ascontiguousarray(one.weights, np.float32)
-        arrays[f"dictionary{index}_masks"] = _packed_levels(one.masks, condensed.mask_bits)
-    return arrays
-
-
-def _content_hash(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        array = arrays[name]
-        little = array.astype(array.dtype.newbyteorder("<"), copy=False)
-        digest.update(f"{name} {little.dtype.str} {array.shape}\n".encode())
-        digest.update(np.ascontiguousarray(little).tobytes())
-    return digest.hexdigest()
 
 
 def save_model(model: Model, path: str | os.PathLike[str]) -> str:
@@ -375,33 +316,17 @@ def save_model(model: Model, path: str | os.PathLike[str]) -> str:
     """
     check_model(model)
     arrays = _to_arrays(model)
-    sha256 = _content_hash(arrays)
+    sha256 = content_hash(arrays)
     arrays["sha256"] = np.frombuffer(sha256.encode(), np.uint8)
     destination = Path(path)
     try:
-        write_atomically(destination, _npz(arrays))
+        write_atomically(destination, written_arrays(arrays))
     except OSError as error:
         raise BlshError(
             f"{destination}: cannot write the model ({error.strerror}); "
             "make room there or choose another path with -o"
         ) from error
     return sha256
-
-
-def _npz(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
-    """What ``numpy.savez`` writes, but the same bytes in every version of NumPy and Python.
-
-    Not compressed, since what zlib writes differs from version to version as well.
-    """
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, array in arrays.items():
-            member = zipfile.ZipInfo(f"{name}.npy")  # dated 1980
-            member.create_system, member.external_attr = _UNIX, _OWNER_READS_AND_WRITES
-            content = io.BytesIO()
-            np.lib.format.write_array(content, array, version=(1, 0), allow_pickle=False)
-            archive.writestr(member, content.getvalue())
-    return buffer.getvalue()
 
 
 def load_model(path: str | os.PathLike[str]) -> Model:
@@ -415,7 +340,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     arrays = _read_arrays(path)
     header = _read_header(arrays, path)
     stored = arrays.pop("sha256", np.zeros(0, np.uint8)).tobytes().decode("ascii", "replace")
-    if stored != _content_hash(arrays):
+    if stored != content_hash(arrays):
         raise BlshError(
             f"{path}: damaged model (its SHA-256 does not match); fetch or train it again"
         )
@@ -445,7 +370,7 @@ def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
         ) from error
 
 
-def _read_header(arrays: Mapping[str, npt.NDArray[Any]], path: Path) -> dict[str, Any]:
+def _read_header(arrays: Arrays, path: Path) -> dict[str, Any]:
     try:
         header = parse_object(arrays["header"].tobytes())
         version = integer(header["schema_version"])
@@ -460,7 +385,7 @@ def _read_header(arrays: Mapping[str, npt.NDArray[Any]], path: Path) -> dict[str
     return header
 
 
-def _from_arrays(header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Model:
+def _from_arrays(header: Mapping[str, Any], arrays: Arrays) -> Model:
     has_kinds = header["schema_version"] > _BANDS_SCHEMA_VERSION
     geometry = Geometry(
         rate=integer(header["rate"]),
@@ -478,9 +403,9 @@ def _from_arrays(header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any
                 feature_range=integers(entry["feature_range"]),
                 neighbours=integer(entry["neighbours"]),
                 mask_bits=mask_bits,
-                masks=_levels(arrays, f"band{index}_masks", bins, mask_bits),
+                masks=checked_levels(arrays, f"band{index}_masks", bins, mask_bits),
                 **{
-                    name: _array(arrays, f"band{index}_{name}", dtype, rank)
+                    name: checked_array(arrays, f"band{index}_{name}", dtype, rank)
                     for name, (dtype, rank) in _BAND_ARRAYS.items()
                 },
             )
@@ -488,69 +413,11 @@ def _from_arrays(header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any
     if not isinstance(header["training"], dict):
         raise ValueError("its training record is not an object")
     condensed = header["condensed"] if has_kinds else None
+    bank = checked_array(arrays, "filterbank", np.float32, 2) if "filterbank" in arrays else None
     return Model(
         geometry=geometry,
         bands=tuple(bands),
-        filterbank=_array(arrays, "filterbank", np.float32, 2) if "filterbank" in arrays else None,
+        filterbank=bank,
         training=header["training"],
-        condensed=None if condensed is None else _condensed_from_arrays(condensed, arrays),
+        condensed=None if condensed is None else condensed_from_arrays(condensed, arrays),
     )
-
-
-def _condensed_from_arrays(
-    header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
-) -> Condensed:
-    mask_bits = integer(header["mask_bits"])
-    hashes = tuple(
-        HashGroup(
-            feature_range=integers(entry["feature_range"]),
-            projection=_array(arrays, f"hash{index}_projection", np.float32, 2),
-            bias=_array(arrays, f"hash{index}_bias", np.float32, 1),
-        )
-        for index, entry in enumerate(header["hashes"])
-    )
-    dictionaries = []
-    for index, entry in enumerate(header["dictionaries"]):
-        cells = integers(entry["cells"])
-        dictionaries.append(
-            CondensedDictionary(
-                cells=cells,
-                words=integers(entry["words"]),
-                neighbours=integer(entry["neighbours"]),
-                codes=_array(arrays, f"dictionary{index}_codes", np.uint32, 2),
-                masks=_levels(arrays, f"dictionary{index}_masks", cells, mask_bits),
-                weights=_array(arrays, f"dictionary{index}_weights", np.float32, 1),
-            )
-        )
-    return Condensed(
-        grid=_array(arrays, "grid", np.uint16, 1),
-        trackers=tuple(integers(shifts) for shifts in header["trackers"]),
-        hashes=hashes,
-        dictionaries=tuple(dictionaries),
-        mask_bits=mask_bits,
-        noise_trackers=tuple(integer(shift) for shift in header.get("noise_trackers", [])),
-        **{name: number(header[name]) for name in _CONDENSED_NUMBERS if name != "mask_bits"},
-    )
-
-
-def _array(
-    arrays: Mapping[str, npt.NDArray[Any]], name: str, dtype: type[np.generic], rank: int
-) -> npt.NDArray[Any]:
-    """An array of a type and rank, in any byte order."""
-    array = arrays[name]
-    if array.dtype.newbyteorder("=") != dtype or array.ndim != rank:
-        raise ValueError(f"{name} has type {array.dtype} and rank {array.ndim}")
-    return np.ascontiguousarray(array, dtype)
-
-
-def _levels(
-    arrays: Mapping[str, npt.NDArray[Any]], name: str, span: tuple[int, int], mask_bits: int
-) -> npt.NDArray[np.uint8]:
-    """Mask levels of a half-open range of bins or cells."""
-    packed = _array(arrays, name, np.uint8, 2)
-    n = span[1] - span[0]
-    if not (n > 0 and 1 <= mask_bits <= MAX_MASK_BITS):
-        raise ValueError(f"{name} is of {mask_bits} bits for {span[0]} to {span[1]}")
-    if packed.shape[1] != (n * mask_bits + 7) // 8:
-        raise ValueError(f"{name} is of the wrong size")
-    return _unpacked_levels(packed, n, mask_bits)

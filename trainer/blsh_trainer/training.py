@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from blsh_trainer.boosting import TARGET_QUANTILES, BoostedHashing, Learned, Round, Target
+from blsh_trainer.condensed_model import MAX_MASK_BITS
 from blsh_trainer.corpus import Recordings, TrainingFrames, training_frames, training_mixtures
 from blsh_trainer.dictionary import (
     DictionarySize,
@@ -23,7 +24,6 @@ from blsh_trainer.hashing import hash_bits, pack_codes
 from blsh_trainer.mask_rate import economical_levels
 from blsh_trainer.mixing import check_minutes
 from blsh_trainer.model_file import (
-    MAX_MASK_BITS,
     Band,
     FeatureKind,
     Geometry,
