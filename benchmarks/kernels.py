@@ -113,13 +113,16 @@ class Kernels:
         return total / len(queries) / self.tables.bands[0].n_entries
 
     def masks_per_bin(self) -> float:
-        """Decoding and averaging of K masks, for each bin."""
+        """Decoding and averaging of K masks, for each bin, mean over some choices of entries."""
         index, scratch, gain = self._memory[:3]
         band = self.tables.bands[0]
-        chosen = np.random.default_rng(0).integers(0, band.n_entries, band.neighbours)
-        self._emulator.write(index, chosen.astype("<u4").tobytes())
-        executed = self.count("blsh_mask_gains", self._model, 0, index, scratch, 0, gain)
-        return executed / band.masks.shape[1]
+        rng = np.random.default_rng(0)
+        total = 0
+        for _ in range(N_QUERIES):
+            chosen = rng.integers(0, band.n_entries, band.neighbours)
+            self._emulator.write(index, chosen.astype("<u4").tobytes())
+            total += self.count("blsh_mask_gains", self._model, 0, index, scratch, 0, gain)
+        return total / N_QUERIES / band.masks.shape[1]
 
 
 def packed(bits: npt.NDArray[np.bool_]) -> Codes:
