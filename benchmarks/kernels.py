@@ -41,7 +41,7 @@ BAND_KERNELS = (
     "blsh_mask_gains",
 )
 CONDENSED_KERNELS = ("blsh_init", "blsh_project")
-N_QUERIES = 8
+N_QUERIES = 32
 Codes = npt.NDArray[np.uint32]
 
 

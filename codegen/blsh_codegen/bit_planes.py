@@ -65,5 +65,5 @@ def sliced_codes(codes: UInt32Array, n_planes: int) -> tuple[UInt32Array, int, i
 
 def most_counters(n_bits: int) -> int:
     """Bits of ``start`` (see `sliced_codes`) that codes of ``n_bits`` bits can need."""
-    # The largest start + s is that of half of all ones with all in common.
+    # start + s is largest for the code with the most ones, all of them in common: it is at most L.
     return max(n_bits.bit_length(), MIN_COUNTERS)

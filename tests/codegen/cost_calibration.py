@@ -73,6 +73,9 @@ BANDS: tuple[TrainingOptions, ...] = (
     replace(_PAPER, features="mel", projections=200),
     replace(_PAPER, features="mel", mels=40, projections=32, dictionary="256", frame=512, hop=256),
     replace(_PAPER, rate=8000, frame=256, hop=64, projections=80, dictionary="256"),
+    replace(_PAPER, mask_bits=2, neighbours=20),
+    replace(_PAPER, mask_bits=3, projections=64),
+    replace(_PAPER, mask_bits=4, frame=512, hop=128, neighbours=5, dictionary="512"),
 )
 # What each stage, and each other quantity, may depend on.
 _FRAME_STAGES = {
@@ -93,7 +96,7 @@ STAGE_TERMS: dict[ModelKind, dict[str, tuple[str, ...]]] = {
         "features": ("one", "frame", "features", "filter_weights"),
         "projection": ("bands", "macs", "rows"),
         "search": ("bands", "planes", "blocks", "chosen", "voters"),
-        "masks": ("bands", "frame", "symbols", "voters"),
+        "masks": ("bands", "frame", "symbols", "voters", "level_symbols", "added"),
         "other": ("one", "bands"),
     },
 }

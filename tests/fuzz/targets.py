@@ -44,7 +44,8 @@ MODELS: dict[str, Model] = {
         CondensedSpec(
             n_cells=7,
             trackers=((4, 1),),
-            groups=((32, (1, 6)), (32, (0, 14))),
+            noise_trackers=(0, 3),
+            groups=((32, (1, 6)), (32, (0, 28))),
             entries=(9, 4, 33),
             neighbours=(3, 2),
             words=(None, (1, 2)),
@@ -58,7 +59,8 @@ MODELS: dict[str, Model] = {
         Geometry(8000, 64, 32, features="mel"),
         (
             BandSpec(11, n_bits=6, n_entries=10, neighbours=3, mask_bits=3),
-            BandSpec(33, n_bits=17, n_entries=9, neighbours=2, feature_range=(1, 6)),
+            BandSpec(17, n_bits=17, n_entries=9, neighbours=2, feature_range=(1, 6)),
+            BandSpec(33, n_bits=5, n_entries=17, neighbours=16),
         ),
         n_mels=6,
         seed=5,

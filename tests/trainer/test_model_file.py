@@ -30,6 +30,7 @@ from hypothesis import strategies as st
 from tests.models import (
     CONDENSED_MODELS,
     SMALL,
+    CondensedSpec,
     general_model,
     random_condensed_model,
     random_model,
@@ -259,6 +260,20 @@ def test_inconsistent_condensed_models_are_refused(change: Any, message: str) ->
     make = change if callable(change) else lambda c: dataclasses.replace(c, **change)
     with pytest.raises(BlshError, match=message):
         check_model(dataclasses.replace(model, condensed=make(model.condensed)))
+
+
+def test_groups_that_firmware_has_no_room_for_are_refused() -> None:
+    """A group is stored from an even feature on: one that starts at an odd one is longer."""
+
+    def with_features(*span: int) -> Model:
+        spec = CondensedSpec(n_cells=150, trackers=((3, 3),) * 13, groups=((32, span),))
+        return random_condensed_model(Geometry(8000, 512, 256, "levels", "sine"), spec)
+
+    for span in ((0, 2048), (1, 2048), (52, 2100)):
+        check_model(with_features(*span))
+    for span in ((0, 2049), (1, 2049)):
+        with pytest.raises(BlshError, match=f"features {span[0]}:{span[1]}, at most 2048"):
+            check_model(with_features(*span))
 
 
 def test_kinds_of_models_are_not_mixed() -> None:

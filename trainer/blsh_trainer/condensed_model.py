@@ -67,7 +67,8 @@ class HashGroup:
     """Projections that share a range of features.
 
     Attributes:
-        feature_range: Half-open range of features that are hashed.
+        feature_range: Half-open range of features that are hashed, at most `MAX_HASH_FEATURES` from
+            the even one on with or before which it starts.
         projection: ``(L, D)`` float32, one projection a row, L a multiple of 32.
         bias: ``(L,)`` float32 in units of the features. Bit l of the group's words is 1 where
             ``projection[l] @ x + bias[l] >= 0``.
@@ -239,8 +240,10 @@ def _check_group(group: HashGroup, n_features: int, where: str) -> None:
     low, high = group.feature_range
     if not 0 <= low < high <= n_features:
         raise BlshError(f"{where}: empty or out-of-range features {low}:{high}")
-    if high - low > MAX_HASH_FEATURES:
-        raise BlshError(f"{where}: hashes {high - low} features, at most {MAX_HASH_FEATURES}")
+    if high - low // 2 * 2 > MAX_HASH_FEATURES:
+        raise BlshError(
+            f"{where}: hashes features {low}:{high}, at most {MAX_HASH_FEATURES} from an even one"
+        )
     n_rows = int(group.projection.shape[0])
     for name, shape in {"projection": (n_rows, high - low), "bias": (n_rows,)}.items():
         if getattr(group, name).shape != shape:

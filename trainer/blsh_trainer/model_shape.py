@@ -15,6 +15,7 @@ ModelKind = Literal["condensed", "bands"]
 
 _LANES = 32
 _WORD = 32
+_COUNTED = 15  # neighbours whose masks of one bit are counted 32 bins at a time
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,21 @@ class BandShape:
     bins: int
     mask_bits: int
 
+    @property
+    def symbols(self) -> int:
+        """Symbols of the neighbours' masks."""
+        return self.neighbours * -(-self.bins // LEVELS_PER_SYMBOL[self.mask_bits])
+
+    @property
+    def votes(self) -> int:
+        """Levels of the neighbours' masks."""
+        return self.neighbours * self.bins
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether masks are counted by full adders, and not added up a byte a bin."""
+        return self.mask_bits == 1 and self.neighbours <= _COUNTED
+
 
 @dataclass(frozen=True)
 class BandsShape:
@@ -151,12 +167,9 @@ class BandsShape:
                 )
             ),
             "voters": float(sum(one.neighbours for one in self.bands)),
-            "symbols": float(
-                sum(
-                    one.neighbours * -(-one.bins // LEVELS_PER_SYMBOL[one.mask_bits])
-                    for one in self.bands
-                )
-            ),
+            "symbols": float(sum(one.symbols for one in self.bands if one.mask_bits == 1)),
+            "level_symbols": float(sum(one.symbols for one in self.bands if one.mask_bits > 1)),
+            "added": float(sum(one.votes for one in self.bands if not one.is_counted)),
         }
 
 

@@ -147,21 +147,24 @@ static int stream_fits(const blsh_model_t *model, const uint32_t *sizes,
     const uint32_t longest = (n_symbols - 1u) * BLSH_MASK_CODE_BITS / 8u + PEEKED_BYTES;
     const uint32_t n_offsets =
         n_entries / BLSH_MASKS_PER_OFFSET + (n_entries % BLSH_MASKS_PER_OFFSET != 0);
-    uint32_t place = 0, n;
+    uint32_t n_bytes, place = 0, n;
 
     if (masks->first_byte > sizes[BLSH_TABLE_mask_stream]
         || !blsh_fits(masks->first_offset, n_offsets, sizes[BLSH_TABLE_mask_offsets])
         || !blsh_fits(masks->first_length, n_entries, sizes[BLSH_TABLE_mask_lengths])) {
         return 0;
     }
+    n_bytes = sizes[BLSH_TABLE_mask_stream] - masks->first_byte;
     for (n = 0; n < n_entries; n++) {
+        const uint32_t length = model->mask_lengths[masks->first_length + n];
+
         if (n % BLSH_MASKS_PER_OFFSET == 0) {
             place = model->mask_offsets[masks->first_offset + n / BLSH_MASKS_PER_OFFSET];
         }
-        if (!blsh_fits(place, longest, sizes[BLSH_TABLE_mask_stream] - masks->first_byte)) {
+        if (!blsh_fits(place, longest, n_bytes) || length > n_bytes - place) {
             return 0;
         }
-        place += model->mask_lengths[masks->first_length + n];
+        place += length;
     }
     return 1;
 }

@@ -8,7 +8,8 @@
 #if BLSH_CONDENSED
 
 #define LANES 32u
-#define MAX_ROW_LENGTH 2048u   /* 128 * 4095 * 2048 < 2^30 (blsh_project.c) */
+/* 128 * 4095 * 2048 < 2^30 (blsh_project.c), 255 * 4095 * 2048 < 2^31 (blsh_port_cortex_m55.h) */
+#define MAX_ROW_LENGTH 2048u
 #define MAX_BIAS (1 << 30)
 #define MIN_COUNTERS 6u        /* kept in registers (blsh_nearest.c) */
 #define VOTE_ONE 16u           /* votes of a level: Q4 */

@@ -120,15 +120,15 @@ static BLSH_INLINE blsh_wide_t lower(blsh_wide_t a, blsh_wide_t t)
 /* One radix-2 stage: butterflies between elements `span` apart, with every `stride`-th twiddle. */
 static void one_stage(int32_t *z, size_t span, size_t stride)
 {
-    const int32_t *const end = z + 2 * POINTS;
     const int16_t *twiddle = blsh_twiddle_q15;
     size_t k;
 
     for (k = 0; k < span; k += BLSH_WIDE, twiddle += 2 * BLSH_WIDE * stride) {
         const blsh_twiddle_t w = blsh_load_twiddle(twiddle, stride);
-        int32_t *p;
+        size_t first;
 
-        for (p = z + 2 * k; p < end; p += 4 * span) {
+        for (first = k; first < POINTS; first += 2 * span) {
+            int32_t *const p = z + 2 * first;
             const blsh_wide_t a = blsh_load_wide(p, 0);
             const blsh_wide_t t = blsh_half_product(blsh_load_wide(p, span), w);
 
@@ -144,7 +144,6 @@ static void one_stage(int32_t *z, size_t span, size_t stride)
  */
 static void two_stages(int32_t *z, size_t span, size_t stride)
 {
-    const int32_t *const end = z + 2 * POINTS;
     const int16_t *twiddle = blsh_twiddle_q15;
     const int16_t *next_twiddle = blsh_twiddle_q15;
     size_t k;
@@ -154,9 +153,10 @@ static void two_stages(int32_t *z, size_t span, size_t stride)
         const blsh_twiddle_t even = blsh_load_twiddle(next_twiddle, stride / 2);
         const blsh_twiddle_t odd = /* that of k + span */
             blsh_load_twiddle(next_twiddle + POINTS, stride / 2);
-        int32_t *p;
+        size_t first;
 
-        for (p = z + 2 * k; p < end; p += 8 * span) {
+        for (first = k; first < POINTS; first += 4 * span) {
+            int32_t *const p = z + 2 * first;
             blsh_wide_t a = blsh_load_wide(p, 0), b = blsh_load_wide(p, span);
             blsh_wide_t c = blsh_load_wide(p, 2 * span), d = blsh_load_wide(p, 3 * span);
             blsh_wide_t t = blsh_half_product(b, w);

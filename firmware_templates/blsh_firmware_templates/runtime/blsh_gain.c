@@ -261,7 +261,7 @@ static BLSH_INLINE uint32_t word_of(const uint32_t *bytes)
 }
 
 /* Two masks' levels of 32 bins; a mask is `n_words` long. */
-static BLSH_INLINE blsh_pair_t take_pair(const uint32_t **mask, unsigned n_words)
+static BLSH_INLINE blsh_pair_t take_masks(const uint32_t **mask, unsigned n_words)
 {
     const blsh_pair_t pair = pair_of(word_of(*mask), word_of(*mask + n_words));
 
@@ -270,10 +270,11 @@ static BLSH_INLINE blsh_pair_t take_pair(const uint32_t **mask, unsigned n_words
 }
 
 /* Count four masks; returns the carries into the twos. */
-static BLSH_INLINE blsh_pair_t add_four(uint32_t *ones, const uint32_t **mask, unsigned n_words)
+static BLSH_INLINE blsh_pair_t add_four_masks(uint32_t *ones, const uint32_t **mask,
+                                              unsigned n_words)
 {
-    const blsh_pair_t first = take_pair(mask, n_words);
-    const blsh_pair_t second = take_pair(mask, n_words);
+    const blsh_pair_t first = take_masks(mask, n_words);
+    const blsh_pair_t second = take_masks(mask, n_words);
 
     return add_two_pairs(ones, first, second);
 }
@@ -289,14 +290,14 @@ static BLSH_INLINE blsh_counts_t count_ones(const uint32_t *mask, unsigned n_wor
         mask += n_words;
     }
     if ((n_masks & 2u) != 0) {
-        counts.twos = add_pair(&counts.ones, take_pair(&mask, n_words));
+        counts.twos = add_pair(&counts.ones, take_masks(&mask, n_words));
     }
     if ((n_masks & 4u) != 0) {
-        counts.fours = add_pair(&counts.twos, add_four(&counts.ones, &mask, n_words));
+        counts.fours = add_pair(&counts.twos, add_four_masks(&counts.ones, &mask, n_words));
     }
     if ((n_masks & 8u) != 0) {
-        const blsh_pair_t first = add_four(&counts.ones, &mask, n_words);
-        const blsh_pair_t second = add_four(&counts.ones, &mask, n_words);
+        const blsh_pair_t first = add_four_masks(&counts.ones, &mask, n_words);
+        const blsh_pair_t second = add_four_masks(&counts.ones, &mask, n_words);
         const blsh_pair_t carries = add_two_pairs(&counts.twos, first, second);
 
         counts.eights = add_pair(&counts.fours, carries);

@@ -2,8 +2,8 @@
  * Condensed models: bins to cells, cells to features, and the gains of cells to those of bins.
  *
  * A level is the base-2 logarithm of a cell's power in Q8. The components are first shifted to at
- * most 15 bits and a sign, by one amount for the whole frame, so that squares fit 30 bits and the
- * power of a bin 31.
+ * most 15 bits and a sign, by one amount for the whole frame: squares are at most 2^30 and the power
+ * of a bin 2^31.
  *
  * SPDX-License-Identifier: MIT-0
  */
@@ -107,30 +107,29 @@ static BLSH_INLINE int16_t clipped(int32_t feature)
 /* Levels less their mean. */
 static void relative_levels(const int16_t *level, int32_t mean, int16_t *feature)
 {
-    const int16_t *const end = level + BLSH_CELLS;
+    size_t g;
 
-    while (level < end) {
-        *feature = clipped(*level++ - mean);
-        feature += BLSH_KINDS;
+    for (g = 0; g < BLSH_CELLS; g++) {
+        feature[BLSH_KINDS * g] = clipped(level[g] - mean);
     }
 }
 
 #if BLSH_TRACKERS > 0
 /*
  * Levels less a tracker of each, which then takes a step towards them. Trackers are in Q16; levels
- * are below 2^14, so that they and their differences stay below 2^23.
+ * are below 2^14, so that they and their differences stay below 2^22.
  */
 static void tracked_levels(const int16_t *level, int32_t *tracker, unsigned rise, unsigned fall,
                            int16_t *feature)
 {
-    const int16_t *const end = level + BLSH_CELLS;
+    size_t g;
 
-    for (; level < end; level++, tracker++, feature += BLSH_KINDS) {
-        const int32_t tracked = *tracker;
-        const int32_t ahead = *level * 256 - tracked;
+    for (g = 0; g < BLSH_CELLS; g++) {
+        const int32_t tracked = tracker[g];
+        const int32_t ahead = level[g] * 256 - tracked;
 
-        *feature = clipped(*level - (tracked >> 8));
-        *tracker = tracked + (ahead < 0 ? ahead >> fall : ahead >> rise);
+        feature[BLSH_KINDS * g] = clipped(level[g] - (tracked >> 8));
+        tracker[g] = tracked + (ahead < 0 ? ahead >> fall : ahead >> rise);
     }
 }
 #endif
@@ -139,11 +138,10 @@ static void tracked_levels(const int16_t *level, int32_t *tracker, unsigned rise
 /* Levels less a noise tracker of each. */
 static void levels_above_noise(const int16_t *level, const int32_t *tracker, int16_t *feature)
 {
-    const int16_t *const end = level + BLSH_CELLS;
+    size_t g;
 
-    while (level < end) {
-        *feature = clipped(*level++ - (*tracker++ >> 8));
-        feature += BLSH_KINDS;
+    for (g = 0; g < BLSH_CELLS; g++) {
+        feature[BLSH_KINDS * g] = clipped(level[g] - (tracker[g] >> 8));
     }
 }
 #endif
@@ -198,7 +196,8 @@ void blsh_cell_features(blsh_state_t *state, const int16_t *level, int16_t mean)
 #if BLSH_NOISE_TRACKERS > 0
 /*
  * (1 - gain) in Q15, at most 2^15, times a feature in Q8, at most 4095 in size, is below 2^27. A
- * tracker moves at most all the way to the level, so it stays between those that it has seen.
+ * tracker moves at most all the way to the level, to within a unit of Q8, so it stays about those that
+ * it has seen.
  */
 void blsh_follow_noise(blsh_state_t *state, const int16_t *votes)
 {
@@ -213,9 +212,9 @@ void blsh_follow_noise(blsh_state_t *state, const int16_t *votes)
         for (g = 0; g < BLSH_CELLS; g++) {
             const int32_t noise_q15 = 32768 - gain_of_votes_q15[votes[g]];
 
-            *tracker++ += (noise_q15 * *feature) >> right;
-            feature += BLSH_KINDS;
+            tracker[g] += (noise_q15 * feature[BLSH_KINDS * g]) >> right;
         }
+        tracker += BLSH_CELLS;
     }
 }
 #endif

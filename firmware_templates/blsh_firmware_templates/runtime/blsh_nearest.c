@@ -230,10 +230,10 @@ static BLSH_INLINE void find_nearest(const blsh_codes_t *codes, const uint32_t *
     const unsigned n_high = codes->n_counters - LOW_PLANES;
     const size_t block_words = codes->n_planes + 1u + codes->n_counters;
     const uint32_t *origin = codes->origin, *odd = codes->block + codes->n_planes;
-    uint32_t first;
+    uint32_t first = 0;
     unsigned found = 0;
 
-    for (first = 0; first < codes->n_entries; first += LANES) {
+    for (;;) {
         uint32_t left = UINT32_MAX; /* lanes of codes that have not come in */
         const blsh_counters_t count = count_block(origin, odd + 1, n_high, ones, n_ones, high);
 
@@ -258,6 +258,10 @@ static BLSH_INLINE void find_nearest(const blsh_codes_t *codes, const uint32_t *
                 insert(index, distance, found, first + blsh_trailing_zeros(lanes), d);
                 found++;
             }
+        }
+        first += LANES;
+        if (first >= codes->n_entries) {
+            break;
         }
         origin += block_words;
         odd += block_words;

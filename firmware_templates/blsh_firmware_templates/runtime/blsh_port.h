@@ -198,7 +198,7 @@ static BLSH_INLINE int32_t blsh_clip_feature(int32_t value)
 #endif
 
 #ifndef blsh_add_power
-/* Parts are from -2^15 to 2^15: their squares' sum is at most 2^31. */
+/* Parts are -2^15 at least and below 2^15: their squares' sum is at most 2^31. */
 static BLSH_INLINE uint64_t blsh_add_power(uint64_t sum, int32_t re, int32_t im)
 {
     const uint32_t power = (uint32_t)(re * re) + (uint32_t)(im * im);

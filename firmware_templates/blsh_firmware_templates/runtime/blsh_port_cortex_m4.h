@@ -99,9 +99,10 @@ static BLSH_INLINE uint32_t blsh_rev(uint32_t word)
     return reversed;
 }
 
+/* What LDRD reads, whatever it was written as: compilers must not take it for other memory. */
 typedef struct {
     uint32_t words[2];
-} blsh_two_words_t;
+} __attribute__((may_alias)) blsh_two_words_t;
 
 /* Two words from a word boundary; moves the pointer past them. */
 static BLSH_INLINE void blsh_ldrd(const uint32_t **next, uint32_t *a, uint32_t *b)

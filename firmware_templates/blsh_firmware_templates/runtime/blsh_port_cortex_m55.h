@@ -333,6 +333,9 @@ static BLSH_INLINE int64_t blsh_add_pairs(int64_t sum, blsh_words_t pairs, blsh_
 /*
  * Sixteen columns at a time: VLD4 tells the two pairs of rows apart, and of each group of four columns
  * the first two from the others, as VLD2 does with x. The second rows' sums follow as on the M4.
+ *
+ * First rows' sums begin at 0 and not at `start`, which comes in with the columns that are left: they
+ * reach 255 * 4095 * 2048, which is just below 2^31.
  */
 static BLSH_INLINE void blsh_dot4_s8_helium(const int8_t *weights, const int16_t *x, size_t n,
                                             int32_t start, int32_t sums[4])

@@ -2,7 +2,7 @@
  * Condensed models: features to the frame's code, the signs of linear projections.
  *
  * Weights have 8 bits and features have 12 and a sign; with at most 2048 of each, sums
- * are below 2^30, and so are biases: 32 bits are enough.
+ * are below 2^30, and biases are at most that: 32 bits are enough.
  *
  * Rows are multiplied four at a time, which loads the features once for four rows; their weights
  * are interleaved in the order of use. Those of every other row have 128 added: sums that begin at
