@@ -175,68 +175,74 @@ def fit_options(
     Raises:
         BlshError: No candidate fits.
     """
+    on_trial(None, "estimating what shapes cost")
     candidates = fitting_candidates(base, budget, target)
-    if not candidates:
+    preset = largest_preset(base, budget, target)
+    if not candidates and preset is None:
         raise BlshError(
             f"--fit: no shape fits {budget.flash / 1024:.0f} KB flash, {budget.ram / 1024:.0f} KB "
             f"RAM and {budget.mips:g} M instructions a second on {target}; the smallest needs "
             f"{smallest_cost(base, target)}; raise --flash, --ram or --mips"
         )
     mixtures = tuple(validation_mixtures(split.validation, base.rate, base.seed))
-    trials = _Trials(split, target, mixtures, on_trial)
-    minutes = min(TRIAL_MINUTES, base.minutes)
-
-    def best(count: int) -> list[CondensedOptions]:
-        ranked = sorted(trials.done, key=lambda trial: -trial.sdr)
-        return [trial.options for trial in ranked[:count]]
-
-    def tried(shapes: list[CondensedOptions], steps: int) -> None:
-        steps = min(steps, base.steps)
-        trials.attempt([replace(o, steps=steps, minutes=minutes) for o in shapes])
-
-    first = spread(candidates, budget, BRIEF_TRIALS)
-    preset = largest_preset(base, budget, target)
-    if preset is not None:
-        first = [preset, *first[: BRIEF_TRIALS - 1]]
-    tried(first, BRIEF_STEPS)
-    centre = replace(best(1)[0], steps=base.steps, minutes=base.minutes)
+    trials = _Trials(split, base, target, mixtures, on_trial)
+    first = [] if preset is None else [preset]
+    first += [o for o in spread(candidates, budget, BRIEF_TRIALS) if o not in first]
+    trials.attempt(first[:BRIEF_TRIALS], BRIEF_STEPS)
+    centre = trials.best()
     near = [
         (options, cost)
         for options, cost in candidates
         if _differences(options, centre) <= NEAR_DIFFERENCES and options not in first
     ]
-    tried(spread(near, budget, NEAR_TRIALS), BRIEF_STEPS)
-    finalists = best(LONGER_TRIALS)
-    brief = len(trials.done)
-    tried(finalists, LONGER_STEPS)
-    winner = max(trials.done[brief:], key=lambda trial: trial.sdr)
-    options = replace(winner.options, steps=base.steps, minutes=base.minutes)
-    return Fit(options, budget, tuple(trials.done), mixtures)
+    trials.attempt(spread(near, budget, NEAR_TRIALS), BRIEF_STEPS)
+    trials.attempt(trials.ranked()[:LONGER_TRIALS], LONGER_STEPS)
+    return Fit(trials.best(), budget, tuple(trials.done), mixtures)
 
 
 class _Trials:
     """Trains candidates and keeps how they did."""
 
     def __init__(
-        self, split: Split, target: str, mixtures: tuple[Mixture, ...], on_trial: OnTrial
+        self,
+        split: Split,
+        base: CondensedOptions,
+        target: str,
+        mixtures: tuple[Mixture, ...],
+        on_trial: OnTrial,
     ) -> None:
         self.done: list[Trial] = []
         self._split = split
+        self._base = base
         self._target = target
         self._mixtures = mixtures
         self._on_trial = on_trial
         self._frames: CondensedFrames | None = None
         self._frames_are_for: object = None
 
-    def attempt(self, shapes: list[CondensedOptions]) -> None:
+    def ranked(self) -> list[CondensedOptions]:
+        """What was tried, to be trained to the end; best first, of those with the most steps."""
+        steps = max(trial.options.steps for trial in self.done)
+        most = [trial for trial in self.done if trial.options.steps == steps]
+        most.sort(key=lambda trial: -trial.sdr)
+        steps, minutes = self._base.steps, self._base.minutes
+        return [replace(trial.options, steps=steps, minutes=minutes) for trial in most]
+
+    def best(self) -> CondensedOptions:
+        """The first of `ranked`."""
+        return self.ranked()[0]
+
+    def attempt(self, shapes: list[CondensedOptions], steps: int) -> None:
         """Train and score some candidates, in the order of the frames that they learn from."""
-        for options in sorted(shapes, key=_needed_frames):
-            frames = self._frames_for(options)
+        steps = min(steps, self._base.steps)
+        minutes = min(TRIAL_MINUTES, self._base.minutes)
 
-            def on_step(now: TrainingState, loss: float, steps: int = options.steps) -> None:
-                self._on_trial(None, f"step {now.step}/{steps}, loss {loss:.3f}")
+        def on_step(now: TrainingState, loss: float) -> None:
+            self._on_trial(None, f"step {now.step}/{steps}, loss {loss:.3f}")
 
-            model = learn(options, frames, on_step)
+        for shape in sorted(shapes, key=_needed_frames):
+            options = replace(shape, steps=steps, minutes=minutes)
+            model = learn(options, self._frames_for(options), on_step)
             cost = estimated_cost(model, self._target)
             self.done.append(Trial(options, cost, validation_sdr(model, self._mixtures)))
             self._on_trial(self.done[-1], "")
