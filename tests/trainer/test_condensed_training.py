@@ -250,7 +250,10 @@ FIT = (
 @pytest.fixture
 def few_trials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("blsh_trainer.fitting.BRIEF_TRIALS", 3)
+    monkeypatch.setattr("blsh_trainer.fitting.NEAR_TRIALS", 1)
     monkeypatch.setattr("blsh_trainer.fitting.LONGER_TRIALS", 2)
+    monkeypatch.setattr("blsh_trainer.fitting.FRONT_ENDS", ((512, 256),))
+    monkeypatch.setattr("blsh_trainer.fitting.BANDS", (4, 8))
 
 
 @pytest.mark.usefixtures("few_trials")
@@ -269,7 +272,7 @@ def test_a_fit_goes_on_with_the_training_of_its_winner(
     checkpoint = ("--resume", f"{output}.checkpoint")
     result = command(corpus, output, *FIT[:7], *checkpoint, "--json")
     assert result.exit_code == 0, result.output
-    assert len(json.loads(result.stdout)["trials"]) == 6
+    assert len(json.loads(result.stdout)["trials"]) == 7
     models = [load_model(path).with_record(learning_seconds=0) for path in (output, whole)]
     assert models[0].sha256 == models[1].sha256
     (tmp_path / "m.fit.json").write_text("{}")
@@ -319,7 +322,11 @@ def test_fit_returns_the_best_of_what_it_tried_within_the_budget(
     result = command(corpus, output, *FIT, "--json")
     assert result.exit_code == 0, result.output
     told = json.loads(result.stdout)
-    assert len(told["trials"]) == 6
+    assert len(told["trials"]) == 7
+    trackers = {len(trial["options"]["trackers"]) for trial in told["trials"]}
+    assert trackers == {3, 6}, "the preset has fewer, and learns from frames of its own"
+    shapes = [{**trial["options"], "steps": 0} for trial in told["trials"][:4]]
+    assert all(one not in shapes[:n] for n, one in enumerate(shapes)), "brief trials differ"
     cost = told["estimated_cost"]
     assert cost["flash"] <= 64 << 10 and cost["ram"] <= 16 << 10 and cost["mips"] <= 6
     assert load_model(output).condensed is not None

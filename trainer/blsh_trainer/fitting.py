@@ -1,9 +1,9 @@
 """The best condensed model that fits a budget: candidates, short trainings, a longer one, a choice.
 
 Candidates are the largest preset and shapes on a small grid, of which only those that the cost
-model finds within the budget are looked at. A spread of them is trained briefly; the best of these
-train for longer; the best of those wins. All are compared by SDR on talkers and noise types that
-training never hears.
+model finds within the budget are looked at. A spread of them is trained briefly, then some that are
+like the best of these; the best of all train for longer; the best of those wins. All are compared
+by SDR on talkers and noise types that training never hears.
 """
 
 from __future__ import annotations
@@ -31,12 +31,14 @@ FRONT_ENDS = ((1024, 512), (512, 256), (1024, 256))
 WORDS = (2, 4, 6, 8, 12, 16, 24)
 COMPARED = (1, 2, 4, 8)
 REACHES = (0.25, 0.4, 1.0)
+BANDS = (4, 8, 16)
 LAYERS = (2, 4, 8)
 ENTRIES = (32, 64, 128)
 NEIGHBOURS = (4, 8)
 MASK_BITS = (3, 4)
 
 BRIEF_TRIALS, BRIEF_STEPS = 8, 500
+NEAR_TRIALS, NEAR_DIFFERENCES = 4, 3
 LONGER_TRIALS, LONGER_STEPS = 3, 1500
 TRIAL_MINUTES = 120.0
 
@@ -181,41 +183,78 @@ def fit_options(
             f"{smallest_cost(base, target)}; raise --flash, --ram or --mips"
         )
     mixtures = tuple(validation_mixtures(split.validation, base.rate, base.seed))
-    trials: list[Trial] = []
-    frames: dict[tuple[int, int], CondensedFrames] = {}
-
-    def attempt(options: CondensedOptions) -> Trial:
-        geometry = (options.frame, options.hop)
-        if geometry not in frames:
-            frames.clear()  # one front end's frames at a time fill enough memory
-            on_trial(None, f"mixing for frame {options.frame}, hop {options.hop}")
-            frames[geometry] = collect(split.training, options)
-
-        def on_step(now: TrainingState, loss: float) -> None:
-            on_trial(None, f"step {now.step}/{options.steps}, loss {loss:.3f}")
-
-        model = learn(options, frames[geometry], on_step)
-        trial = Trial(options, estimated_cost(model, target), validation_sdr(model, mixtures))
-        on_trial(trial, "")
-        trials.append(trial)
-        return trial
-
-    brief = min(BRIEF_STEPS, base.steps)
+    trials = _Trials(split, target, mixtures, on_trial)
     minutes = min(TRIAL_MINUTES, base.minutes)
-    shapes = spread(candidates, budget, BRIEF_TRIALS)
+
+    def best(count: int) -> list[CondensedOptions]:
+        ranked = sorted(trials.done, key=lambda trial: -trial.sdr)
+        return [trial.options for trial in ranked[:count]]
+
+    def tried(shapes: list[CondensedOptions], steps: int) -> None:
+        steps = min(steps, base.steps)
+        trials.attempt([replace(o, steps=steps, minutes=minutes) for o in shapes])
+
+    first = spread(candidates, budget, BRIEF_TRIALS)
     preset = largest_preset(base, budget, target)
     if preset is not None:
-        shapes = [preset, *shapes[: BRIEF_TRIALS - 1]]
-    first = [replace(o, steps=brief, minutes=minutes) for o in shapes]
-    first.sort(key=lambda o: (o.frame, o.hop))
-    best = sorted((attempt(o) for o in first), key=lambda t: -t.sdr)[:LONGER_TRIALS]
-    longer = min(LONGER_STEPS, base.steps)
-    second = sorted(
-        (replace(t.options, steps=longer) for t in best), key=lambda o: (o.frame, o.hop)
-    )
-    winner = max((attempt(o) for o in second), key=lambda t: t.sdr)
+        first = [preset, *first[: BRIEF_TRIALS - 1]]
+    tried(first, BRIEF_STEPS)
+    centre = replace(best(1)[0], steps=base.steps, minutes=base.minutes)
+    near = [
+        (options, cost)
+        for options, cost in candidates
+        if _differences(options, centre) <= NEAR_DIFFERENCES and options not in first
+    ]
+    tried(spread(near, budget, NEAR_TRIALS), BRIEF_STEPS)
+    finalists = best(LONGER_TRIALS)
+    brief = len(trials.done)
+    tried(finalists, LONGER_STEPS)
+    winner = max(trials.done[brief:], key=lambda trial: trial.sdr)
     options = replace(winner.options, steps=base.steps, minutes=base.minutes)
-    return Fit(options, budget, tuple(trials), mixtures)
+    return Fit(options, budget, tuple(trials.done), mixtures)
+
+
+class _Trials:
+    """Trains candidates and keeps how they did."""
+
+    def __init__(
+        self, split: Split, target: str, mixtures: tuple[Mixture, ...], on_trial: OnTrial
+    ) -> None:
+        self.done: list[Trial] = []
+        self._split = split
+        self._target = target
+        self._mixtures = mixtures
+        self._on_trial = on_trial
+        self._frames: CondensedFrames | None = None
+        self._frames_are_for: object = None
+
+    def attempt(self, shapes: list[CondensedOptions]) -> None:
+        """Train and score some candidates, in the order of the frames that they learn from."""
+        for options in sorted(shapes, key=_needed_frames):
+            frames = self._frames_for(options)
+
+            def on_step(now: TrainingState, loss: float, steps: int = options.steps) -> None:
+                self._on_trial(None, f"step {now.step}/{steps}, loss {loss:.3f}")
+
+            model = learn(options, frames, on_step)
+            cost = estimated_cost(model, self._target)
+            self.done.append(Trial(options, cost, validation_sdr(model, self._mixtures)))
+            self._on_trial(self.done[-1], "")
+
+    def _frames_for(self, options: CondensedOptions) -> CondensedFrames:
+        """What candidates learn from; frames of one kind at a time fill enough memory."""
+        needed = _needed_frames(options)
+        if self._frames is None or self._frames_are_for != needed:
+            self._frames = None
+            self._on_trial(None, f"mixing for frame {options.frame}, hop {options.hop}")
+            self._frames = collect(self._split.training, options)
+            self._frames_are_for = needed
+        return self._frames
+
+
+def _needed_frames(options: CondensedOptions) -> tuple[object, ...]:
+    """All of a candidate that its training frames depend on, in one search."""
+    return options.frame, options.hop, options.trackers, options.noise_trackers
 
 
 def smallest_cost(base: CondensedOptions, target: str) -> Cost:
@@ -224,16 +263,15 @@ def smallest_cost(base: CondensedOptions, target: str) -> Cost:
 
 
 def _shapes(base: CondensedOptions) -> Iterator[CondensedOptions]:
-    for (
-        frame,
-        hop,
-    ), words, compared, reach, layers, entries, neighbours, bits in itertools.product(
-        FRONT_ENDS, WORDS, COMPARED, REACHES, LAYERS, ENTRIES, NEIGHBOURS, MASK_BITS
-    ):
+    grid = itertools.product(
+        FRONT_ENDS, WORDS, COMPARED, REACHES, BANDS, LAYERS, ENTRIES, NEIGHBOURS, MASK_BITS
+    )
+    for front_end, words, compared, reach, bands, layers, entries, neighbours, bits in grid:
         if compared <= words:
             yield replace(
-                base, frame=frame, hop=hop, words=words, compared=compared, reach=reach,
-                layers=layers, entries=entries, neighbours=neighbours, mask_bits=bits,
+                base, frame=front_end[0], hop=front_end[1], words=words, compared=compared,
+                reach=reach, bands=bands, layers=layers, entries=entries, neighbours=neighbours,
+                mask_bits=bits,
             )  # fmt: skip
 
 

@@ -83,19 +83,23 @@ def _plot(fit: Fit) -> bytes | None:
     figure = Figure(figsize=(7, 4.5), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    flash = [trial.cost.flash / 1024 for trial in fit.trials]
+    fewest = min(trial.options.steps for trial in fit.trials)
     points = axes.scatter(
-        [trial.cost.mips for trial in fit.trials], [trial.sdr for trial in fit.trials], c=flash
-    )
+        [trial.cost.mips for trial in fit.trials], [trial.sdr for trial in fit.trials],
+        c=[trial.cost.flash / 1024 for trial in fit.trials],
+        s=[20 if trial.options.steps == fewest else 60 for trial in fit.trials],
+    )  # fmt: skip
     front = pareto_front(fit.trials)
     axes.scatter(
         [trial.cost.mips for trial in front], [trial.sdr for trial in front],
         s=120, facecolors="none", edgecolors="black", label="Pareto front",
     )  # fmt: skip
-    axes.plot(fit.best.cost.mips, fit.best.sdr, "r*", markersize=14, label="chosen, trained fully")
+    chosen = max(fit.trials, key=lambda trial: (trial.options.steps, trial.sdr))
+    label = f"chosen, after {chosen.options.steps} steps"
+    axes.plot(chosen.cost.mips, chosen.sdr, "r*", markersize=14, label=label)
     axes.axvline(fit.budget.mips, color="grey", linestyle="--", label="budget")
     axes.set_xlabel("M instructions a second (estimated)")
-    axes.set_ylabel("validation SDR in dB")
+    axes.set_ylabel("validation SDR in dB; small dots: few steps")
     axes.legend()
     figure.colorbar(points, label="flash in KB (estimated)")
     out = BytesIO()
