@@ -122,14 +122,15 @@ static void relative_levels(const int16_t *level, int32_t mean, int16_t *feature
 static void tracked_levels(const int16_t *level, int32_t *tracker, unsigned rise, unsigned fall,
                            int16_t *feature)
 {
-    size_t g;
+    const int16_t *const end = level + BLSH_CELLS;
+    size_t n;
 
-    for (g = 0; g < BLSH_CELLS; g++) {
-        const int32_t tracked = tracker[g];
-        const int32_t ahead = level[g] * 256 - tracked;
+    for (n = 0; level < end; n += BLSH_KINDS) {
+        const int32_t tracked = *tracker;
+        const int32_t ahead = *level * 256 - tracked;
 
-        feature[BLSH_KINDS * g] = clipped(level[g] - (tracked >> 8));
-        tracker[g] = tracked + (ahead < 0 ? ahead >> fall : ahead >> rise);
+        feature[n] = clipped(*level++ - (tracked >> 8));
+        *tracker++ = tracked + (ahead < 0 ? ahead >> fall : ahead >> rise);
     }
 }
 #endif
