@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from blsh_trainer.mask_symbols import (
+    COUNTED_MASKS,
     LEVELS_PER_SYMBOL,
     N_CONTEXTS,
     mask_symbols,
@@ -26,8 +27,6 @@ UInt8Array = npt.NDArray[np.uint8]
 
 MAX_CODE_BITS = 15
 MASKS_PER_OFFSET = 8
-COUNTED_MASKS = 15
-"""Masks of one bit a level that the runtime adds up in counters of four bits."""
 
 PEEKED_BYTES = 4
 """What a decoder reads from the byte in which a chunk's code begins: whole words."""

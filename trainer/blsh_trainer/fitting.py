@@ -9,7 +9,7 @@ by SDR on talkers and noise types that training never hears.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -116,15 +116,16 @@ def validation_sdr(model: Model, mixtures: tuple[Mixture, ...]) -> float:
     return float(np.mean(scores))
 
 
-def fitting_candidates(
-    base: CondensedOptions, budget: Budget, target: str
-) -> list[tuple[CondensedOptions, Cost]]:
-    """Shapes within a budget, cheapest first."""
-    found = []
-    for options in _shapes(base):
-        cost = estimated_cost_of(options, target)
-        if cost.fits(budget):
-            found.append((options, cost))
+def ranked(trials: Sequence[Trial]) -> list[Trial]:
+    """The trials with the most steps, best first."""
+    steps = max(trial.options.steps for trial in trials)
+    most = [trial for trial in trials if trial.options.steps == steps]
+    return sorted(most, key=lambda trial: -trial.sdr)
+
+
+def costed_shapes(base: CondensedOptions, target: str) -> list[tuple[CondensedOptions, Cost]]:
+    """All shapes of the grid with what they cost, cheapest first."""
+    found = [(options, estimated_cost_of(options, target)) for options in _shapes(base)]
     return sorted(found, key=lambda pair: (pair[1].mips, pair[1].flash))
 
 
@@ -176,28 +177,29 @@ def fit_options(
         BlshError: No candidate fits.
     """
     on_trial(None, "estimating what shapes cost")
-    candidates = fitting_candidates(base, budget, target)
+    shapes = costed_shapes(base, target)
+    candidates = [(options, cost) for options, cost in shapes if cost.fits(budget)]
     preset = largest_preset(base, budget, target)
     if not candidates and preset is None:
         raise BlshError(
             f"--fit: no shape fits {budget.flash / 1024:.0f} KB flash, {budget.ram / 1024:.0f} KB "
             f"RAM and {budget.mips:g} M instructions a second on {target}; the smallest needs "
-            f"{smallest_cost(base, target)}; raise --flash, --ram or --mips"
+            f"{shapes[0][1]}; raise --flash, --ram or --mips"
         )
     mixtures = tuple(validation_mixtures(split.validation, base.rate, base.seed))
     trials = _Trials(split, base, target, mixtures, on_trial)
     first = [] if preset is None else [preset]
     first += [o for o in spread(candidates, budget, BRIEF_TRIALS) if o not in first]
     trials.attempt(first[:BRIEF_TRIALS], BRIEF_STEPS)
-    centre = trials.best()
+    centre = trials.best(1)[0]
     near = [
         (options, cost)
         for options, cost in candidates
         if _differences(options, centre) <= NEAR_DIFFERENCES and options not in first
     ]
     trials.attempt(spread(near, budget, NEAR_TRIALS), BRIEF_STEPS)
-    trials.attempt(trials.ranked()[:LONGER_TRIALS], LONGER_STEPS)
-    return Fit(trials.best(), budget, tuple(trials.done), mixtures)
+    trials.attempt(trials.best(LONGER_TRIALS), LONGER_STEPS)
+    return Fit(trials.best(1)[0], budget, tuple(trials.done), mixtures)
 
 
 class _Trials:
@@ -220,17 +222,11 @@ class _Trials:
         self._frames: CondensedFrames | None = None
         self._frames_are_for: object = None
 
-    def ranked(self) -> list[CondensedOptions]:
-        """What was tried, to be trained to the end; best first, of those with the most steps."""
-        steps = max(trial.options.steps for trial in self.done)
-        most = [trial for trial in self.done if trial.options.steps == steps]
-        most.sort(key=lambda trial: -trial.sdr)
+    def best(self, count: int) -> list[CondensedOptions]:
+        """The first of what was tried (see `ranked`), to be trained to the end."""
         steps, minutes = self._base.steps, self._base.minutes
-        return [replace(trial.options, steps=steps, minutes=minutes) for trial in most]
-
-    def best(self) -> CondensedOptions:
-        """The first of `ranked`."""
-        return self.ranked()[0]
+        first = ranked(self.done)[:count]
+        return [replace(trial.options, steps=steps, minutes=minutes) for trial in first]
 
     def attempt(self, shapes: list[CondensedOptions], steps: int) -> None:
         """Train and score some candidates, in the order of the frames that they learn from."""
@@ -261,11 +257,6 @@ class _Trials:
 def _needed_frames(options: CondensedOptions) -> tuple[object, ...]:
     """All of a candidate that its training frames depend on, in one search."""
     return options.frame, options.hop, options.trackers, options.noise_trackers
-
-
-def smallest_cost(base: CondensedOptions, target: str) -> Cost:
-    """The cost of the cheapest shape there is."""
-    return min((estimated_cost_of(o, target) for o in _shapes(base)), key=lambda c: c.mips)
 
 
 def _shapes(base: CondensedOptions) -> Iterator[CondensedOptions]:

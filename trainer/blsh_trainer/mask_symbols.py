@@ -17,6 +17,9 @@ LEVELS_PER_SYMBOL = {1: 8, 2: 4, 3: 2, 4: 2}
 
 N_CONTEXTS = 2
 
+COUNTED_MASKS = 15
+"""Masks of one bit a level that the runtime adds up in counters of four bits."""
+
 
 def mask_symbols(levels: UInt8Array, mask_bits: int) -> IntArray:
     """``(T, C)`` symbols of ``(T, n)`` levels.

@@ -8,14 +8,13 @@ from typing import Literal
 
 import numpy as np
 
-from blsh_trainer.mask_symbols import LEVELS_PER_SYMBOL
+from blsh_trainer.mask_symbols import COUNTED_MASKS, LEVELS_PER_SYMBOL
 from blsh_trainer.model_file import Band, Geometry, Model
 
 ModelKind = Literal["condensed", "bands"]
 
 _LANES = 32
 _WORD = 32
-_COUNTED = 15  # neighbours whose masks of one bit are counted 32 bins at a time
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,7 @@ class BandShape:
     @property
     def is_counted(self) -> bool:
         """Whether masks are counted by full adders, and not added up a byte a bin."""
-        return self.mask_bits == 1 and self.neighbours <= _COUNTED
+        return self.mask_bits == 1 and self.neighbours <= COUNTED_MASKS
 
 
 @dataclass(frozen=True)

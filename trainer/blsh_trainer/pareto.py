@@ -8,7 +8,7 @@ from pathlib import Path
 
 from blsh_trainer.errors import BlshError
 from blsh_trainer.files import write_atomically
-from blsh_trainer.fitting import Fit, Trial, trial_of
+from blsh_trainer.fitting import Fit, Trial, ranked, trial_of
 
 
 def pareto_front(trials: tuple[Trial, ...]) -> tuple[Trial, ...]:
@@ -94,7 +94,7 @@ def _plot(fit: Fit) -> bytes | None:
         [trial.cost.mips for trial in front], [trial.sdr for trial in front],
         s=120, facecolors="none", edgecolors="black", label="Pareto front",
     )  # fmt: skip
-    chosen = max(fit.trials, key=lambda trial: (trial.options.steps, trial.sdr))
+    chosen = ranked(fit.trials)[0]
     label = f"chosen, after {chosen.options.steps} steps"
     axes.plot(chosen.cost.mips, chosen.sdr, "r*", markersize=14, label=label)
     axes.axvline(fit.budget.mips, color="grey", linestyle="--", label="budget")
